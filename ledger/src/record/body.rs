@@ -1,0 +1,248 @@
+//! What a record is about: one variant per kind of fact.
+
+use smallvec::SmallVec;
+
+use crate::ids::{Epoch, FestivalId, ItemId, LedgerId, RecordNumber, RequestId, Version};
+use crate::money::VatRate;
+
+/// The number of a body's kind, as it stands in the encoded record. Never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// Block 0 of every shard.
+    LedgerOpened = 1,
+    /// First record of each start.
+    EpochOpened = 2,
+    /// A part of a configuration that is not in force yet.
+    ConfigurationStaged = 3,
+    /// The staged parts are in force from here on.
+    ConfigurationAdopted = 4,
+    /// A wallet came into being.
+    WalletOpened = 16,
+    /// Money came in.
+    ToppedUp = 17,
+    /// A purchase.
+    Purchased = 18,
+    /// A purchase taken back.
+    Voided = 19,
+    /// A request taken back by the device that made it.
+    Cancelled = 20,
+    /// An id closed before it took effect.
+    Burned = 21,
+    /// An actor is kept from acting after repeated panics.
+    Quarantined = 32,
+    /// A quarantine is lifted.
+    Released = 33,
+}
+
+impl Kind {
+    /// Every kind of this level.
+    pub const ALL: [Self; 12] = [
+        Self::LedgerOpened,
+        Self::EpochOpened,
+        Self::ConfigurationStaged,
+        Self::ConfigurationAdopted,
+        Self::WalletOpened,
+        Self::ToppedUp,
+        Self::Purchased,
+        Self::Voided,
+        Self::Cancelled,
+        Self::Burned,
+        Self::Quarantined,
+        Self::Released,
+    ];
+
+    /// The kind of this number; `None` for one this level does not know.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    /// Name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LedgerOpened => "ledger opened",
+            Self::EpochOpened => "epoch opened",
+            Self::ConfigurationStaged => "configuration staged",
+            Self::ConfigurationAdopted => "configuration adopted",
+            Self::WalletOpened => "wallet opened",
+            Self::ToppedUp => "topped up",
+            Self::Purchased => "purchased",
+            Self::Voided => "voided",
+            Self::Cancelled => "cancelled",
+            Self::Burned => "burned",
+            Self::Quarantined => "quarantined",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// What block 0 of every shard says about the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Genesis {
+    /// The ledger's name.
+    pub ledger: LedgerId,
+    /// How many shards it has, for ever.
+    pub shards: u16,
+    /// Format level.
+    pub level: u16,
+    /// Names the key that tags and contents are hashed under, without giving it away.
+    pub key_id: [u8; 16],
+}
+
+/// How money came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Tender {
+    /// Cash into the till's drawer.
+    Cash = 1,
+    /// Bonus money, paid by its funder; never refunded.
+    Bonus = 2,
+}
+
+impl Tender {
+    /// The tender of this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Cash),
+            2 => Some(Self::Bonus),
+            _ => None,
+        }
+    }
+}
+
+/// One line of a purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Line {
+    /// The catalogue item.
+    pub item: ItemId,
+    /// How many.
+    pub quantity: u16,
+    /// Price of one, tax included, in minor units.
+    pub unit_price: u32,
+    /// The rate its tax is computed at.
+    pub vat: VatRate,
+}
+
+impl Line {
+    /// Quantity times unit price; 16 by 32 bits always fit.
+    pub const fn gross(&self) -> i64 {
+        self.quantity as i64 * self.unit_price as i64
+    }
+}
+
+/// The lines of a purchase; at most [`Line::MAX`].
+pub type Lines = SmallVec<[Line; 5]>;
+
+impl Line {
+    /// Most lines one purchase may have.
+    pub const MAX: usize = 64;
+}
+
+/// Base and tax of a purchase at one VAT rate, computed once at the sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tax {
+    /// The rate.
+    pub rate: VatRate,
+    /// Minor units before tax.
+    pub base: i64,
+    /// Minor units of tax.
+    pub tax: i64,
+}
+
+/// Base and tax per rate, by rising rate.
+pub type Taxes = SmallVec<[Tax; 2]>;
+
+/// What a record is about. What a declined request asked for stands here too, so that the
+/// decision can be made again from the record alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Block 0 of every shard.
+    LedgerOpened(Genesis),
+    /// A process took the shard over.
+    EpochOpened {
+        /// Its epoch.
+        epoch: Epoch,
+    },
+    /// One part of a configuration version; invisible until adopted.
+    ConfigurationStaged {
+        /// The version being staged.
+        version: Version,
+        /// Which part, from 0.
+        part: u16,
+        /// At most 64 KiB of the encoded set.
+        bytes: Vec<u8>,
+    },
+    /// The staged version is in force from the next record on.
+    ConfigurationAdopted {
+        /// The version.
+        version: Version,
+        /// How many parts it has.
+        parts: u16,
+        /// BLAKE3 over all parts in order.
+        hash: [u8; 32],
+    },
+    /// A wallet, opened by its first tag.
+    WalletOpened {
+        /// The other 8 bytes of the tag's hash.
+        check: u64,
+        /// The festival it belongs to.
+        festival: FestivalId,
+    },
+    /// Money came in (or was to).
+    ToppedUp {
+        /// How.
+        tender: Tender,
+        /// Minor units.
+        amount: i64,
+    },
+    /// A purchase (or a declined one: then without taxes).
+    Purchased {
+        /// What was bought.
+        lines: Lines,
+        /// Base and tax per rate.
+        taxes: Taxes,
+        /// The barman confirmed that it is no repeat.
+        confirmed: bool,
+    },
+    /// A whole purchase taken back under its own id.
+    Voided {
+        /// The id of the sale.
+        sale: RequestId,
+        /// Where the sale's record is; `None` in a decline that found none.
+        position: Option<RecordNumber>,
+    },
+    /// The request of the envelope taken back (or, declined, left standing).
+    Cancelled {
+        /// Where its record is.
+        position: RecordNumber,
+    },
+    /// The request id of the envelope is closed; it had never been seen.
+    Burned {
+        /// The other 8 bytes of the tag's hash: the actor may come into being with this.
+        check: u64,
+    },
+    /// The wallet of the envelope is kept from acting.
+    Quarantined,
+    /// The wallet of the envelope may act again.
+    Released,
+}
+
+impl Body {
+    /// The kind's number and name.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::LedgerOpened(_) => Kind::LedgerOpened,
+            Self::EpochOpened { .. } => Kind::EpochOpened,
+            Self::ConfigurationStaged { .. } => Kind::ConfigurationStaged,
+            Self::ConfigurationAdopted { .. } => Kind::ConfigurationAdopted,
+            Self::WalletOpened { .. } => Kind::WalletOpened,
+            Self::ToppedUp { .. } => Kind::ToppedUp,
+            Self::Purchased { .. } => Kind::Purchased,
+            Self::Voided { .. } => Kind::Voided,
+            Self::Cancelled { .. } => Kind::Cancelled,
+            Self::Burned { .. } => Kind::Burned,
+            Self::Quarantined => Kind::Quarantined,
+            Self::Released => Kind::Released,
+        }
+    }
+}

@@ -1,0 +1,523 @@
+//! The canonical encoding of a record: a fixed prefix, a presence map, minimal LEB128. One record
+//! has exactly one encoding, and decoding rejects every other. Byte by byte in `FORMAT.md`.
+
+use thiserror::Error;
+
+use super::leb::{self, ReadError, Reader};
+use super::{
+    Body, DeclineCode, Envelope, Genesis, Kind, Line, Lines, MAX_RECORD_BYTES, Mode, Rare, Record, Tax,
+    Taxes, Tender,
+};
+use crate::account::{Account, AccountKind};
+use crate::entry::{Entry, EntryError, Posting};
+use crate::ids::{
+    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RecordNumber, RequestId, TagNumber,
+    TillId, Version, WalletNumber, ZoneId,
+};
+use crate::money::{Currency, VatRate};
+
+/// What the records of a block share and therefore do not repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prologue {
+    /// Ledger time the records count from.
+    pub base: At,
+    /// Configuration version of records that name none.
+    pub configuration: Option<Version>,
+    /// Catalogue version of records that name none.
+    pub catalogue: Option<Version>,
+    /// Policy version of records that name none.
+    pub policy: Option<Version>,
+    /// Currency of postings that name none.
+    pub currency: Currency,
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CodecError {
+    /// The bytes themselves are malformed.
+    #[error(transparent)]
+    Bytes(#[from] ReadError),
+    /// A kind, or a version of one, that this level does not know.
+    #[error("record kind {kind} version {version} is not known at this level")]
+    UnknownKind {
+        /// Number of the kind.
+        kind: u8,
+        /// Its version.
+        version: u8,
+    },
+    /// The postings do not balance.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+}
+
+const KIND_VERSION: u8 = 1;
+const PREFIX: usize = 10;
+
+mod bit {
+    pub(super) const WALLET: u32 = 1;
+    pub(super) const REQUEST: u32 = 1 << 1;
+    pub(super) const DEVICE: u32 = 1 << 2;
+    pub(super) const TILL: u32 = 1 << 3;
+    pub(super) const HAPPENED: u32 = 1 << 4;
+    pub(super) const OPERATOR: u32 = 1 << 5;
+    pub(super) const TAG: u32 = 1 << 6;
+    pub(super) const TAG_COUNTER: u32 = 1 << 7;
+    pub(super) const MODE: u32 = 1 << 8;
+    pub(super) const CONFIGURATION: u32 = 1 << 9;
+    pub(super) const CATALOGUE: u32 = 1 << 10;
+    pub(super) const POLICY: u32 = 1 << 11;
+    pub(super) const REPLACES: u32 = 1 << 12;
+    pub(super) const SIGNATURE: u32 = 1 << 13;
+    pub(super) const ORDER: u32 = 1 << 14;
+    pub(super) const LONG_ID: u32 = 1 << 15;
+    pub(super) const ZONE: u32 = 1 << 16;
+    pub(super) const DECLINE: u32 = 1 << 17;
+    pub(super) const POSTINGS: u32 = 1 << 18;
+    pub(super) const CONFIRMED: u32 = 1 << 19;
+    pub(super) const POSITION: u32 = 1 << 20;
+    /// Bits above are reserved; a record that has one is of a later level.
+    pub(super) const ALL: u32 = (1 << 21) - 1;
+}
+
+/// In a posting's first byte: the owner is the record's wallet and is not repeated.
+const OWN_WALLET: u8 = 0x80;
+/// In a posting's first byte: the currency is not the block's and follows.
+const OTHER_CURRENCY: u8 = 0x40;
+
+/// Appends the canonical bytes of `record`. Its `at` must not lie before the prologue's base.
+pub fn encode(record: &Record, prologue: &Prologue, out: &mut Vec<u8>) {
+    let start = out.len();
+    let presence = presence(record, prologue);
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&[record.body.kind() as u8, KIND_VERSION]);
+    out.extend_from_slice(&presence.to_le_bytes());
+    leb::put(out, record.at.0.saturating_sub(prologue.base.0).unsigned_abs());
+    put_envelope(out, record, presence);
+    put_body(out, &record.body);
+    if presence & bit::POSTINGS != 0 {
+        put_postings(out, record, prologue);
+    }
+    let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+fn presence(record: &Record, prologue: &Prologue) -> u32 {
+    let on = |present: bool, bit: u32| if present { bit } else { 0 };
+    let envelope = &record.envelope;
+    let mut presence = on(envelope.wallet.is_some(), bit::WALLET)
+        | on(envelope.request.is_some(), bit::REQUEST)
+        | on(envelope.device.is_some(), bit::DEVICE)
+        | on(envelope.till.is_some(), bit::TILL)
+        | on(envelope.happened.is_some(), bit::HAPPENED)
+        | on(envelope.operator.is_some(), bit::OPERATOR)
+        | on(envelope.tag.is_some(), bit::TAG)
+        | on(envelope.tag_counter.is_some(), bit::TAG_COUNTER)
+        | on(envelope.mode != Mode::default(), bit::MODE)
+        | on(envelope.configuration != prologue.configuration, bit::CONFIGURATION)
+        | on(envelope.catalogue != prologue.catalogue, bit::CATALOGUE)
+        | on(envelope.policy != prologue.policy, bit::POLICY)
+        | on(envelope.replaces.is_some(), bit::REPLACES)
+        | on(record.decline.is_some(), bit::DECLINE)
+        | on(!record.entry.is_empty(), bit::POSTINGS);
+    if let Some(rare) = &envelope.rare {
+        presence |= on(rare.signature.is_some(), bit::SIGNATURE)
+            | on(rare.order.is_some(), bit::ORDER)
+            | on(rare.long_id.is_some(), bit::LONG_ID)
+            | on(rare.zone.is_some(), bit::ZONE);
+    }
+    match &record.body {
+        Body::Purchased { confirmed, .. } => presence | on(*confirmed, bit::CONFIRMED),
+        Body::Voided { position, .. } => presence | on(position.is_some(), bit::POSITION),
+        _ => presence,
+    }
+}
+
+fn put_envelope(out: &mut Vec<u8>, record: &Record, presence: u32) {
+    let envelope = &record.envelope;
+    if let Some(wallet) = envelope.wallet {
+        out.extend_from_slice(&wallet.get().to_le_bytes());
+    }
+    if let Some(request) = envelope.request {
+        out.extend_from_slice(&request.get().to_le_bytes());
+        out.extend_from_slice(&envelope.content.to_le_bytes());
+    }
+    if let Some(device) = envelope.device {
+        leb::put(out, device.get().into());
+    }
+    if let Some(till) = envelope.till {
+        leb::put(out, till.get().into());
+    }
+    if let Some(happened) = envelope.happened {
+        leb::put_signed(out, record.at.0.wrapping_sub(happened.0));
+    }
+    if let Some(operator) = envelope.operator {
+        leb::put(out, operator.get().into());
+    }
+    if let Some(tag) = envelope.tag {
+        out.extend_from_slice(&tag.get().to_le_bytes());
+    }
+    if let Some(counter) = envelope.tag_counter {
+        leb::put(out, counter.get().into());
+    }
+    if presence & bit::MODE != 0 {
+        out.push(envelope.mode.to_byte());
+    }
+    put_versions(out, envelope, presence);
+    if let Some(replaces) = envelope.replaces {
+        out.extend_from_slice(&replaces.get().to_le_bytes());
+    }
+    if let Some(rare) = &envelope.rare {
+        put_rare(out, rare);
+    }
+    if let Some(decline) = record.decline {
+        out.push(decline.0.get());
+    }
+}
+
+fn put_versions(out: &mut Vec<u8>, envelope: &Envelope, presence: u32) {
+    let versions = [
+        (bit::CONFIGURATION, envelope.configuration),
+        (bit::CATALOGUE, envelope.catalogue),
+        (bit::POLICY, envelope.policy),
+    ];
+    for (bit, version) in versions {
+        if presence & bit != 0 {
+            leb::put(out, version.map_or(0, |version| version.get().into()));
+        }
+    }
+}
+
+fn put_rare(out: &mut Vec<u8>, rare: &Rare) {
+    for reference in [rare.signature, rare.order].into_iter().flatten() {
+        out.extend_from_slice(&reference);
+    }
+    if let Some(long_id) = rare.long_id {
+        out.extend_from_slice(&long_id.to_le_bytes());
+    }
+    if let Some(zone) = rare.zone {
+        leb::put(out, zone.get().into());
+    }
+}
+
+fn put_body(out: &mut Vec<u8>, body: &Body) {
+    match body {
+        Body::LedgerOpened(genesis) => {
+            out.extend_from_slice(&genesis.ledger.0);
+            out.extend_from_slice(&genesis.shards.to_le_bytes());
+            out.extend_from_slice(&genesis.level.to_le_bytes());
+            out.extend_from_slice(&genesis.key_id);
+        }
+        Body::EpochOpened { epoch } => leb::put(out, epoch.0.into()),
+        Body::ConfigurationStaged { version, part, bytes } => {
+            leb::put(out, version.get().into());
+            leb::put(out, (*part).into());
+            leb::put(out, bytes.len() as u64);
+            out.extend_from_slice(bytes);
+        }
+        Body::ConfigurationAdopted { version, parts, hash } => {
+            leb::put(out, version.get().into());
+            leb::put(out, (*parts).into());
+            out.extend_from_slice(hash);
+        }
+        Body::WalletOpened { check, festival } => {
+            out.extend_from_slice(&check.to_le_bytes());
+            leb::put(out, festival.0.into());
+        }
+        Body::ToppedUp { tender, amount } => {
+            out.push(*tender as u8);
+            leb::put_signed(out, *amount);
+        }
+        Body::Purchased { lines, taxes, .. } => put_purchase(out, lines, taxes),
+        Body::Voided { sale, position } => {
+            out.extend_from_slice(&sale.get().to_le_bytes());
+            if let Some(position) = position {
+                leb::put(out, position.0);
+            }
+        }
+        Body::Cancelled { position } => leb::put(out, position.0),
+        Body::Burned { check } => out.extend_from_slice(&check.to_le_bytes()),
+        Body::Quarantined | Body::Released => {}
+    }
+}
+
+fn put_purchase(out: &mut Vec<u8>, lines: &[Line], taxes: &[Tax]) {
+    leb::put(out, lines.len() as u64);
+    for line in lines {
+        leb::put(out, line.item.get().into());
+        leb::put(out, line.quantity.into());
+        leb::put(out, line.unit_price.into());
+        leb::put(out, line.vat.hundredths().into());
+    }
+    leb::put(out, taxes.len() as u64);
+    for tax in taxes {
+        leb::put(out, tax.rate.hundredths().into());
+        leb::put_signed(out, tax.base);
+        leb::put_signed(out, tax.tax);
+    }
+}
+
+fn put_postings(out: &mut Vec<u8>, record: &Record, prologue: &Prologue) {
+    leb::put(out, record.entry.postings().len() as u64);
+    for posting in record.entry.postings() {
+        let account = posting.account;
+        let own = is_own(account.kind, account.owner, record.envelope.wallet);
+        let other = account.currency != prologue.currency;
+        let flags = if own { OWN_WALLET } else { 0 } | if other { OTHER_CURRENCY } else { 0 };
+        out.push(account.kind as u8 | flags);
+        if !own {
+            leb::put(out, account.owner);
+        }
+        if other {
+            out.extend_from_slice(&account.currency.numeric().to_le_bytes());
+        }
+        leb::put_signed(out, posting.minor);
+    }
+}
+
+fn is_own(kind: AccountKind, owner: u64, wallet: Option<WalletNumber>) -> bool {
+    kind.is_purse() && wallet.is_some_and(|wallet| wallet.get() == owner)
+}
+
+/// Reads one record from the front of `reader`.
+pub fn decode(reader: &mut Reader<'_>, prologue: &Prologue) -> Result<Record, CodecError> {
+    let length = Reader::clone(reader).u32()? as usize;
+    if !(PREFIX..=MAX_RECORD_BYTES).contains(&length) {
+        return Err(reader.error("a record length out of range").into());
+    }
+    let mut reader = Reader::new(reader.take(length)?);
+    reader.take(4)?;
+    let (kind, version) = (reader.byte()?, reader.byte()?);
+    let known = Kind::from_number(kind).filter(|_| version == KIND_VERSION);
+    let kind = known.ok_or(CodecError::UnknownKind { kind, version })?;
+    let presence = reader.u32()?;
+    if presence & !(bit::ALL) != 0 {
+        return Err(reader.error("a field of a later level").into());
+    }
+    let elapsed = reader.leb_as::<i64>()?;
+    let at = At(prologue.base.0.checked_add(elapsed).ok_or(reader.error("a time out of range"))?);
+    let (envelope, decline) = take_envelope(&mut reader, presence, at, prologue)?;
+    let body = take_body(&mut reader, kind, presence)?;
+    let entry = take_postings(&mut reader, presence, &envelope, prologue)?;
+    reader.finish()?;
+    Ok(Record { at, envelope, body, decline, entry })
+}
+
+fn take_envelope(
+    reader: &mut Reader<'_>,
+    presence: u32,
+    at: At,
+    prologue: &Prologue,
+) -> Result<(Envelope, Option<DeclineCode>), CodecError> {
+    let has = |bit: u32| presence & bit != 0;
+    let mut envelope = Envelope::default();
+    if has(bit::WALLET) {
+        envelope.wallet = Some(nonzero(reader, reader.clone().u64()?, 8, WalletNumber::new)?);
+    }
+    if has(bit::REQUEST) {
+        envelope.request = Some(nonzero(reader, reader.clone().u64()?, 8, RequestId::new)?);
+        envelope.content = reader.u32()?;
+    }
+    if has(bit::DEVICE) {
+        envelope.device = Some(small(reader, DeviceNumber::new)?);
+    }
+    if has(bit::TILL) {
+        envelope.till = Some(small(reader, TillId::new)?);
+    }
+    if has(bit::HAPPENED) {
+        envelope.happened = Some(At(at.0.wrapping_sub(reader.leb_signed()?)));
+    }
+    if has(bit::OPERATOR) {
+        envelope.operator = Some(small(reader, OperatorId::new)?);
+    }
+    if has(bit::TAG) {
+        envelope.tag = Some(nonzero(reader, reader.clone().u64()?, 8, TagNumber::new)?);
+    }
+    if has(bit::TAG_COUNTER) {
+        envelope.tag_counter = Some(small(reader, std::num::NonZeroU32::new)?);
+    }
+    if has(bit::MODE) {
+        let mode = Mode::from_byte(reader.byte()?).filter(|mode| *mode != Mode::default());
+        envelope.mode = mode.ok_or(reader.error("an unknown mode"))?;
+    }
+    envelope.configuration = take_version(reader, has(bit::CONFIGURATION), prologue.configuration)?;
+    envelope.catalogue = take_version(reader, has(bit::CATALOGUE), prologue.catalogue)?;
+    envelope.policy = take_version(reader, has(bit::POLICY), prologue.policy)?;
+    if has(bit::REPLACES) {
+        envelope.replaces = Some(nonzero(reader, reader.clone().u64()?, 8, RequestId::new)?);
+    }
+    envelope.rare = take_rare(reader, presence)?;
+    let decline = if has(bit::DECLINE) {
+        let code = std::num::NonZeroU8::new(reader.byte()?).ok_or(reader.error("a decline without code"))?;
+        Some(DeclineCode(code))
+    } else {
+        None
+    };
+    Ok((envelope, decline))
+}
+
+fn nonzero<T>(
+    reader: &mut Reader<'_>,
+    value: u64,
+    width: usize,
+    make: impl Fn(u64) -> Option<T>,
+) -> Result<T, ReadError> {
+    reader.take(width)?;
+    make(value).ok_or(reader.error("a present field that is zero"))
+}
+
+fn small<T>(reader: &mut Reader<'_>, make: impl Fn(u32) -> Option<T>) -> Result<T, ReadError> {
+    let value = reader.leb_as::<u32>()?;
+    make(value).ok_or(reader.error("a present field that is zero"))
+}
+
+fn take_version(
+    reader: &mut Reader<'_>,
+    present: bool,
+    shared: Option<Version>,
+) -> Result<Option<Version>, ReadError> {
+    if !present {
+        return Ok(shared);
+    }
+    let version = Version::new(reader.leb_as::<u32>()?);
+    if version == shared { Err(reader.error("a version repeated from the block")) } else { Ok(version) }
+}
+
+fn take_rare(reader: &mut Reader<'_>, presence: u32) -> Result<Option<Box<Rare>>, ReadError> {
+    let has = |bit: u32| presence & bit != 0;
+    if presence & (bit::SIGNATURE | bit::ORDER | bit::LONG_ID | bit::ZONE) == 0 {
+        return Ok(None);
+    }
+    let mut rare = Box::<Rare>::default();
+    if has(bit::SIGNATURE) {
+        rare.signature = Some(reader.array()?);
+    }
+    if has(bit::ORDER) {
+        rare.order = Some(reader.array()?);
+    }
+    if has(bit::LONG_ID) {
+        rare.long_id = Some(reader.u64()?);
+    }
+    if has(bit::ZONE) {
+        rare.zone = Some(small(reader, ZoneId::new)?);
+    }
+    Ok(Some(rare))
+}
+
+fn take_body(reader: &mut Reader<'_>, kind: Kind, presence: u32) -> Result<Body, ReadError> {
+    let confirmed = presence & bit::CONFIRMED != 0;
+    let positioned = presence & bit::POSITION != 0;
+    if confirmed && kind != Kind::Purchased || positioned && kind != Kind::Voided {
+        return Err(reader.error("a field that this kind does not have"));
+    }
+    Ok(match kind {
+        Kind::LedgerOpened => Body::LedgerOpened(Genesis {
+            ledger: LedgerId(reader.array()?),
+            shards: reader.u16()?,
+            level: reader.u16()?,
+            key_id: reader.array()?,
+        }),
+        Kind::EpochOpened => Body::EpochOpened { epoch: Epoch(reader.leb_as()?) },
+        Kind::ConfigurationStaged => {
+            let (version, part) = (small(reader, Version::new)?, reader.leb_as()?);
+            let length = reader.leb_as()?;
+            Body::ConfigurationStaged { version, part, bytes: reader.take(length)?.to_vec() }
+        }
+        Kind::ConfigurationAdopted => Body::ConfigurationAdopted {
+            version: small(reader, Version::new)?,
+            parts: reader.leb_as()?,
+            hash: reader.array()?,
+        },
+        Kind::WalletOpened => {
+            Body::WalletOpened { check: reader.u64()?, festival: FestivalId(reader.leb_as()?) }
+        }
+        Kind::ToppedUp => {
+            let tender = Tender::from_number(reader.byte()?).ok_or(reader.error("an unknown tender"))?;
+            Body::ToppedUp { tender, amount: reader.leb_signed()? }
+        }
+        Kind::Purchased => take_purchase(reader, confirmed)?,
+        Kind::Voided => {
+            let sale = nonzero(reader, reader.clone().u64()?, 8, RequestId::new)?;
+            let position = if positioned { Some(RecordNumber(reader.leb()?)) } else { None };
+            Body::Voided { sale, position }
+        }
+        Kind::Cancelled => Body::Cancelled { position: RecordNumber(reader.leb()?) },
+        Kind::Burned => Body::Burned { check: reader.u64()? },
+        Kind::Quarantined => Body::Quarantined,
+        Kind::Released => Body::Released,
+    })
+}
+
+fn take_purchase(reader: &mut Reader<'_>, confirmed: bool) -> Result<Body, ReadError> {
+    let count = take_count(reader, Line::MAX)?;
+    let mut lines = Lines::with_capacity(count);
+    for _ in 0..count {
+        lines.push(Line {
+            item: small(reader, ItemId::new)?,
+            quantity: reader.leb_as()?,
+            unit_price: reader.leb_as()?,
+            vat: take_rate(reader)?,
+        });
+    }
+    let count = take_count(reader, Line::MAX)?;
+    let mut taxes = Taxes::with_capacity(count);
+    for _ in 0..count {
+        taxes.push(Tax { rate: take_rate(reader)?, base: reader.leb_signed()?, tax: reader.leb_signed()? });
+    }
+    Ok(Body::Purchased { lines, taxes, confirmed })
+}
+
+fn take_count(reader: &mut Reader<'_>, limit: usize) -> Result<usize, ReadError> {
+    let count = reader.leb_as::<usize>()?;
+    if count > limit { Err(reader.error("a count above its limit")) } else { Ok(count) }
+}
+
+fn take_rate(reader: &mut Reader<'_>) -> Result<VatRate, ReadError> {
+    let hundredths = reader.leb_as()?;
+    VatRate::new(hundredths).ok_or(reader.error("a rate above 100 %"))
+}
+
+fn take_postings(
+    reader: &mut Reader<'_>,
+    presence: u32,
+    envelope: &Envelope,
+    prologue: &Prologue,
+) -> Result<Entry, CodecError> {
+    if presence & bit::POSTINGS == 0 {
+        return Ok(Entry::none());
+    }
+    let count = take_count(reader, Entry::MAX_POSTINGS)?;
+    if count == 0 {
+        return Err(reader.error("no postings where there should be some").into());
+    }
+    let mut postings = smallvec::SmallVec::<[Posting; 3]>::with_capacity(count);
+    for _ in 0..count {
+        postings.push(take_posting(reader, envelope.wallet, prologue.currency)?);
+    }
+    Ok(Entry::new(postings)?)
+}
+
+fn take_posting(
+    reader: &mut Reader<'_>,
+    wallet: Option<WalletNumber>,
+    shared: Currency,
+) -> Result<Posting, ReadError> {
+    let first = reader.byte()?;
+    let kind = AccountKind::from_number(first & !(OWN_WALLET | OTHER_CURRENCY));
+    let kind = kind.ok_or(reader.error("an unknown kind of account"))?;
+    let own = first & OWN_WALLET != 0;
+    let owner = match wallet {
+        Some(wallet) if own => wallet.get(),
+        _ => reader.leb()?,
+    };
+    if is_own(kind, owner, wallet) != own {
+        return Err(reader.error("an owner not written in the canonical way"));
+    }
+    let currency = if first & OTHER_CURRENCY == 0 {
+        shared
+    } else {
+        let code = reader.u16()?;
+        let named = Currency::from_numeric(code).filter(|currency| *currency != shared);
+        named.ok_or(reader.error("an unknown or repeated currency"))?
+    };
+    Ok(Posting { account: Account::new(kind, owner, currency), minor: reader.leb_signed()? })
+}
