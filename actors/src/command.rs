@@ -1,0 +1,155 @@
+//! What a terminal may ask of an actor, with the tag already turned into its number.
+
+use ledger::ids::{At, DeviceNumber, FestivalId, OperatorId, RequestId, TillId, ZoneId};
+use ledger::record::{Body, Mode, Record, Tender};
+use smallvec::SmallVec;
+
+use crate::address::Tag;
+
+/// One line as the terminal sent it; prices and items are checked against the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedLine {
+    /// Catalogue item.
+    pub item: u32,
+    /// How many.
+    pub quantity: u16,
+    /// Price of one, in minor units.
+    pub unit_price: u32,
+}
+
+/// Lines of a purchase; five fit without an allocation.
+pub type AskedLines = SmallVec<[AskedLine; 5]>;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Open a wallet by its first tag.
+    Open,
+    /// Pay money in.
+    TopUp {
+        /// How.
+        tender: Tender,
+        /// Minor units.
+        amount: i64,
+    },
+    /// Buy.
+    Purchase {
+        /// What.
+        lines: AskedLines,
+        /// What the customer was shown: must be the sum of the lines.
+        amount: i64,
+        /// The barman says that it is no repeat.
+        confirmed: bool,
+    },
+    /// Take a whole purchase back.
+    Void {
+        /// The id of the sale.
+        sale: RequestId,
+    },
+    /// Balance and last movements.
+    Balance,
+    /// Take the request with this id back, or close the id.
+    Cancel,
+    /// The answer of the request with this id, or that it was never seen.
+    Lookup,
+}
+
+impl Command {
+    /// The number on the wire.
+    pub const fn number(&self) -> u8 {
+        match self {
+            Self::Open => 1,
+            Self::TopUp { .. } => 2,
+            Self::Purchase { .. } => 3,
+            Self::Void { .. } => 4,
+            Self::Balance => 5,
+            Self::Cancel => 6,
+            Self::Lookup => 7,
+        }
+    }
+}
+
+/// One request of one device about one tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its identity; for cancel and lookup the id they are about.
+    pub id: RequestId,
+    /// Keyed check of the business content: [`crate::address::Keys::content`].
+    pub content: u32,
+    /// Who asks.
+    pub device: DeviceNumber,
+    /// The festival the device's session is in.
+    pub festival: FestivalId,
+    /// The wristband.
+    pub tag: Tag,
+    /// The till the device says it sells for.
+    pub till: Option<TillId>,
+    /// When the device says it happened.
+    pub happened: Option<At>,
+    /// Who acts.
+    pub operator: Option<OperatorId>,
+    /// Where.
+    pub zone: Option<ZoneId>,
+    /// The tag's own counter.
+    pub tag_counter: Option<std::num::NonZeroU32>,
+    /// Online, offline, training.
+    pub mode: Mode,
+    /// The unanswered try that this finishes.
+    pub replaces: Option<RequestId>,
+    /// What is asked.
+    pub command: Command,
+}
+
+impl Request {
+    /// The request that `record` answered, as far as the decision depended on it. `check` is the
+    /// tag's second half, which the record of a wallet's opening holds. `None` for a record that no
+    /// request caused.
+    pub fn of_record(record: &Record, festival: FestivalId, check: u64) -> Option<Self> {
+        let envelope = &record.envelope;
+        let id = envelope.request?;
+        let wallet = envelope.wallet?;
+        let number = envelope.tag.unwrap_or(wallet.as_tag());
+        Some(Self {
+            id,
+            content: envelope.content,
+            device: envelope.device.or(id.device())?,
+            festival,
+            tag: Tag { number, check },
+            till: envelope.till,
+            happened: envelope.happened,
+            operator: envelope.operator,
+            zone: envelope.rare.as_ref().and_then(|rare| rare.zone),
+            tag_counter: envelope.tag_counter,
+            mode: envelope.mode,
+            replaces: envelope.replaces,
+            command: command_of(&record.body)?,
+        })
+    }
+}
+
+fn command_of(body: &Body) -> Option<Command> {
+    Some(match body {
+        Body::WalletOpened { .. } => Command::Open,
+        Body::ToppedUp { tender, amount } => Command::TopUp { tender: *tender, amount: *amount },
+        Body::Purchased { lines, confirmed, .. } => Command::Purchase {
+            amount: lines.iter().map(ledger::record::Line::gross).sum(),
+            lines: lines
+                .iter()
+                .map(|line| AskedLine {
+                    item: line.item.get(),
+                    quantity: line.quantity,
+                    unit_price: line.unit_price,
+                })
+                .collect(),
+            confirmed: *confirmed,
+        },
+        Body::Voided { sale, .. } => Command::Void { sale: *sale },
+        Body::Cancelled { .. } | Body::Burned { .. } => Command::Cancel,
+        Body::LedgerOpened(_)
+        | Body::EpochOpened { .. }
+        | Body::ConfigurationStaged { .. }
+        | Body::ConfigurationAdopted { .. }
+        | Body::Quarantined
+        | Body::Released => return None,
+    })
+}

@@ -1,0 +1,341 @@
+//! The festival as its shards know it: one configuration version, adopted by a record, by which
+//! every decision is made. Everything in it is looked up by number.
+
+mod codec;
+
+pub use codec::{FestivalError, MAX_PART};
+
+use ledger::ids::{At, DeviceNumber, FestivalId, ItemId, TillId, VendorId, Version, ZoneId};
+use ledger::money::{BALANCE_LIMIT, Currency, VatRate};
+use smallvec::SmallVec;
+
+use crate::table::Table;
+
+/// What a device may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Role {
+    /// Purchases.
+    Sell = 1,
+    /// Cash top-ups.
+    TopUp = 1 << 1,
+    /// Voids.
+    Refund = 1 << 2,
+    /// Opening wallets, pairing tags.
+    Pair = 1 << 3,
+    /// Gate scans.
+    Gate = 1 << 4,
+    /// Bonus top-ups and other acts of a supervisor.
+    Supervise = 1 << 5,
+    /// Changing the configuration.
+    Administer = 1 << 6,
+    /// Training sales.
+    Train = 1 << 7,
+}
+
+impl Role {
+    /// Every role, with its name in festival files.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Sell, "sell"),
+        (Self::TopUp, "top_up"),
+        (Self::Refund, "refund"),
+        (Self::Pair, "pair"),
+        (Self::Gate, "gate"),
+        (Self::Supervise, "supervise"),
+        (Self::Administer, "administer"),
+        (Self::Train, "train"),
+    ];
+}
+
+/// The roles of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Roles(pub u16);
+
+impl Roles {
+    /// Whether `role` is among them.
+    pub const fn has(self, role: Role) -> bool {
+        self.0 & role as u16 != 0
+    }
+
+    /// With `role` added.
+    pub const fn with(self, role: Role) -> Self {
+        Self(self.0 | role as u16)
+    }
+}
+
+/// A purse in the spending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Purse {
+    /// Paid in.
+    Paid = 1,
+    /// Bonus.
+    Bonus = 2,
+    /// Deposits.
+    Deposit = 3,
+}
+
+/// Limits in minor units of the festival's currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most money a wallet may hold.
+    pub balance_cap: i64,
+    /// Smallest top-up.
+    pub top_up_min: i64,
+    /// Largest top-up.
+    pub top_up_max: i64,
+    /// Largest purchase.
+    pub largest_amount: i64,
+    /// How long the same till and amount look repeated.
+    pub looks_repeated_seconds: u32,
+}
+
+/// Who sells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vendor {
+    /// Its number.
+    pub id: VendorId,
+    /// As the organiser calls it.
+    pub name: String,
+}
+
+/// What is sold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its number.
+    pub id: ItemId,
+    /// Who sells it.
+    pub vendor: VendorId,
+    /// Minor units, tax included.
+    pub price: u32,
+    /// Its tax.
+    pub vat: VatRate,
+    /// As the organiser calls it.
+    pub name: String,
+}
+
+/// Where it is sold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Till {
+    /// Its number.
+    pub id: TillId,
+    /// Whose it is; `None` for a desk.
+    pub vendor: Option<VendorId>,
+    /// Where it stands.
+    pub zone: Option<ZoneId>,
+    /// As the organiser calls it.
+    pub name: String,
+}
+
+/// An enrolled device and what it is assigned to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its certificate's number.
+    pub number: DeviceNumber,
+    /// The till it works at.
+    pub till: TillId,
+    /// What it may do.
+    pub roles: Roles,
+}
+
+/// The festival's clock: local time without a time-zone database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Offset changes, by rising time: from then on local time is UTC plus so many seconds.
+    pub transitions: Vec<(At, i32)>,
+    /// The local hour at which a business date begins.
+    pub cut_over_hour: u8,
+}
+
+impl LocalTime {
+    /// Seconds to add to UTC at `at`.
+    pub fn offset(&self, at: At) -> i32 {
+        let later = self.transitions.partition_point(|(from, _)| *from <= at);
+        let current = later.checked_sub(1).and_then(|index| self.transitions.get(index));
+        current.or(self.transitions.first()).map_or(0, |(_, offset)| *offset)
+    }
+
+    /// The business date of `at`, in days since 1970-01-01.
+    pub fn business_date(&self, at: At) -> i64 {
+        let local = at.seconds() + i64::from(self.offset(at)) - i64::from(self.cut_over_hour) * 3_600;
+        local.div_euclid(86_400)
+    }
+}
+
+/// One version of a festival's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Festival {
+    /// Its number in the ledger.
+    pub id: FestivalId,
+    /// The version of this configuration.
+    pub version: Version,
+    /// As the organiser calls it.
+    pub name: String,
+    /// The one currency of its wallets.
+    pub currency: Currency,
+    /// The limits.
+    pub limits: Limits,
+    /// Which purse pays first.
+    pub purse_order: SmallVec<[Purse; 3]>,
+    /// Its clock.
+    pub local_time: LocalTime,
+    vendors: Vec<Vendor>,
+    items: Vec<Item>,
+    tills: Vec<Till>,
+    devices: Vec<Device>,
+    index: Index,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+struct Index {
+    items: Table<u32, u32>,
+    tills: Table<u32, u32>,
+    devices: Table<u32, u32>,
+}
+
+/// The lists of a configuration, as they are written down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// Who sells.
+    pub vendors: Vec<Vendor>,
+    /// What.
+    pub items: Vec<Item>,
+    /// Where.
+    pub tills: Vec<Till>,
+    /// With what.
+    pub devices: Vec<Device>,
+}
+
+/// What a festival is beside its lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Its number in the ledger.
+    pub id: FestivalId,
+    /// The version of this configuration.
+    pub version: Version,
+    /// As the organiser calls it.
+    pub name: String,
+    /// The one currency of its wallets.
+    pub currency: Currency,
+    /// The limits.
+    pub limits: Limits,
+    /// Which purse pays first.
+    pub purse_order: SmallVec<[Purse; 3]>,
+    /// Its clock.
+    pub local_time: LocalTime,
+}
+
+impl Festival {
+    /// A configuration, if everything in it that names something else names something there.
+    pub fn new(settings: Settings, lists: Lists) -> Result<Self, FestivalError> {
+        let Settings { id, version, name, currency, limits, purse_order, local_time } = settings;
+        check_limits(&limits)?;
+        let index = index_of(&lists)?;
+        let Lists { vendors, items, tills, devices } = lists;
+        Ok(Self {
+            id,
+            version,
+            name,
+            currency,
+            limits,
+            purse_order,
+            local_time,
+            vendors,
+            items,
+            tills,
+            devices,
+            index,
+        })
+    }
+
+    /// The item of this number.
+    #[inline]
+    pub fn item(&self, id: ItemId) -> Option<&Item> {
+        self.index.items.get(&id.get()).map(|at| &self.items[*at as usize])
+    }
+
+    /// The till of this number.
+    #[inline]
+    pub fn till(&self, id: TillId) -> Option<&Till> {
+        self.index.tills.get(&id.get()).map(|at| &self.tills[*at as usize])
+    }
+
+    /// The device of this number.
+    #[inline]
+    pub fn device(&self, number: DeviceNumber) -> Option<&Device> {
+        self.index.devices.get(&number.get()).map(|at| &self.devices[*at as usize])
+    }
+
+    /// All devices.
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// All items.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// All tills.
+    pub fn tills(&self) -> &[Till] {
+        &self.tills
+    }
+
+    /// All vendors.
+    pub fn vendors(&self) -> &[Vendor] {
+        &self.vendors
+    }
+}
+
+fn check_limits(limits: &Limits) -> Result<(), FestivalError> {
+    let ordered = 0 < limits.top_up_min
+        && limits.top_up_min <= limits.top_up_max
+        && limits.top_up_max <= limits.balance_cap
+        && limits.balance_cap < BALANCE_LIMIT;
+    if !ordered {
+        return Err(FestivalError::Limits("0 < top_up_min <= top_up_max <= balance_cap < 2^39 must hold"));
+    }
+    if !(1..=i64::from(u32::MAX)).contains(&limits.largest_amount) {
+        return Err(FestivalError::Limits("largest_amount must be 1 to 2^32 - 1 minor units"));
+    }
+    Ok(())
+}
+
+fn index_of(lists: &Lists) -> Result<Index, FestivalError> {
+    let vendors = unique("vendor", lists.vendors.iter().map(|vendor| vendor.id.get()))?;
+    let index = Index {
+        items: unique("item", lists.items.iter().map(|item| item.id.get()))?,
+        tills: unique("till", lists.tills.iter().map(|till| till.id.get()))?,
+        devices: unique("device", lists.devices.iter().map(|device| device.number.get()))?,
+    };
+    let missing = |what, number| Err(FestivalError::Missing { what, number });
+    for item in &lists.items {
+        if !vendors.contains_key(&item.vendor.get()) {
+            return missing("vendor", item.vendor.get());
+        }
+    }
+    for vendor in lists.tills.iter().filter_map(|till| till.vendor) {
+        if !vendors.contains_key(&vendor.get()) {
+            return missing("vendor", vendor.get());
+        }
+    }
+    for device in &lists.devices {
+        if !index.tills.contains_key(&device.till.get()) {
+            return missing("till", device.till.get());
+        }
+        if device.number.get() >= 1 << 23 {
+            return missing("device number below 2^23 for", device.number.get());
+        }
+    }
+    Ok(index)
+}
+
+fn unique(what: &'static str, numbers: impl Iterator<Item = u32>) -> Result<Table<u32, u32>, FestivalError> {
+    let mut index = Table::default();
+    for (at, number) in (0_u32..).zip(numbers) {
+        if index.insert(number, at).is_some() {
+            return Err(FestivalError::Twice { what, number });
+        }
+    }
+    Ok(index)
+}

@@ -1,0 +1,31 @@
+//! Reading a shard's history: the same `apply` that live traffic uses, over stored blocks; and
+//! deciding a recorded request once more, for `explain`.
+
+use ledger::block::{Block, BlockError};
+use ledger::ids::RecordNumber;
+use ledger::record::Record;
+
+use crate::command::Request;
+use crate::shard_state::{Decision, Evidence, Now, ShardState};
+
+/// Applies every record of `block`, which the caller has checked to continue the shard's chain.
+pub fn apply_block(state: &mut ShardState, block: &Block<'_>) -> Result<(), BlockError> {
+    block.each_record(|number, record| state.apply(number, &record))
+}
+
+/// Decides the request behind `record` again, on the state before it. `None` for a record that no
+/// request caused. What comes back must equal the record.
+pub fn decide_again(
+    state: &ShardState,
+    record: &Record,
+    evidence: Option<(RecordNumber, &Record)>,
+) -> Option<Decision> {
+    let adopted = state.adopted()?;
+    let check = match &record.body {
+        ledger::record::Body::WalletOpened { check, .. } | ledger::record::Body::Burned { check } => *check,
+        _ => state.tag_check(record.envelope.wallet?)?,
+    };
+    let request = Request::of_record(record, adopted.festival.id, check)?;
+    let evidence = evidence.map(|(position, record)| Evidence { position, record });
+    Some(state.decide(&Now { at: record.at, late: false, evidence }, &request))
+}

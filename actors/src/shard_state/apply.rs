@@ -1,0 +1,124 @@
+//! What a record does to the state. The only code that changes actors; it cannot fail.
+
+use ledger::ids::{RecordNumber, WalletNumber};
+use ledger::mutant::{self, Mutant};
+use ledger::record::{Body, Line, Record};
+
+use super::ShardState;
+use crate::codes::{Decline, Outcome};
+use crate::wallet::RememberedEntry;
+
+impl ShardState {
+    /// Changes the state by `record`, which is the shard's record number `number`.
+    pub fn apply(&mut self, number: RecordNumber, record: &Record) {
+        self.last_at = self.last_at.max(record.at);
+        self.next_record = number.next();
+        match &record.body {
+            Body::LedgerOpened(genesis) => self.genesis = Some(*genesis),
+            Body::EpochOpened { epoch } => self.epoch = *epoch,
+            Body::ConfigurationStaged { version, part, bytes } => {
+                self.configuration.stage(*version, *part, bytes);
+            }
+            Body::ConfigurationAdopted { version, parts, hash } => {
+                self.configuration.adopt(*version, *parts, hash);
+            }
+            Body::Quarantined => self.set_quarantine(record, true),
+            Body::Released => self.set_quarantine(record, false),
+            Body::WalletOpened { .. }
+            | Body::ToppedUp { .. }
+            | Body::Purchased { .. }
+            | Body::Voided { .. }
+            | Body::Cancelled { .. }
+            | Body::Burned { .. } => self.apply_to_wallet(number, record),
+        }
+    }
+
+    fn set_quarantine(&mut self, record: &Record, quarantined: bool) {
+        let slot = record.envelope.wallet.and_then(|wallet| self.slots.find(wallet));
+        if let Some(slot) = slot {
+            self.slots.at_mut(slot).set_quarantined(quarantined);
+        }
+    }
+
+    fn apply_to_wallet(&mut self, number: RecordNumber, record: &Record) {
+        let Some(wallet) = record.envelope.wallet else { return };
+        let slot = self.slot_for(wallet, &record.body);
+        self.post(slot, record);
+        if record.decline.is_none() {
+            self.apply_effect(slot, number, record);
+        }
+        self.remember(slot, number, record);
+    }
+
+    /// The wallet's slot; openings and burned ids bring it into being.
+    fn slot_for(&mut self, wallet: WalletNumber, body: &Body) -> u32 {
+        let check = match body {
+            Body::WalletOpened { check, .. } | Body::Burned { check } => *check,
+            _ => 0,
+        };
+        self.slots.find_or_create(wallet, check)
+    }
+
+    fn post(&mut self, slot: u32, record: &Record) {
+        let wallet = self.slots.at_mut(slot);
+        for posting in record.entry.postings() {
+            if posting.account.kind.is_purse() {
+                wallet.post(posting);
+            } else if !mutant::on(Mutant::OneLegApplied) {
+                self.stripes.post(posting);
+            }
+        }
+    }
+
+    /// What took effect beyond its postings.
+    fn apply_effect(&mut self, slot: u32, number: RecordNumber, record: &Record) {
+        let wallet = self.slots.at_mut(slot);
+        match &record.body {
+            Body::WalletOpened { festival, .. } => wallet.open(*festival),
+            Body::Purchased { lines, .. } => {
+                let amount = lines.iter().map(Line::gross).sum();
+                wallet.note_purchase(record.envelope.till, amount, record.at);
+            }
+            Body::Voided { position, .. } => {
+                wallet.forget_purchase();
+                if let Some(sale) = position {
+                    self.refunds.refund(*sale, number);
+                }
+            }
+            Body::Cancelled { position } => {
+                wallet.forget_purchase();
+                self.refunds.undo(*position);
+                // Of all that can take effect only an opening moves no money.
+                if record.entry.is_empty() {
+                    wallet.close();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// L4: what the id came to. A cancel rewrites its target's entry, or leaves it as it was.
+    fn remember(&mut self, slot: u32, number: RecordNumber, record: &Record) {
+        let Some(id) = record.envelope.request else { return };
+        if mutant::on(Mutant::IdsForgotten) {
+            return;
+        }
+        let wallet = self.slots.at_mut(slot);
+        let declined = record.decline.and_then(Decline::from_record);
+        let balance = wallet.balances().total();
+        let content = record.envelope.content;
+        if let Body::Cancelled { .. } = record.body {
+            if let (None, Some((place, known))) = (declined, self.memory.find(wallet, id)) {
+                let outcome = Outcome::Declined(Decline::Cancelled);
+                self.memory.rewrite(place, &RememberedEntry { record: number, outcome, balance, ..known });
+            }
+            return;
+        }
+        let outcome = match (&record.body, declined) {
+            (Body::Burned { .. }, _) => Outcome::Declined(Decline::Burned),
+            (_, Some(decline)) => Outcome::Declined(decline),
+            (_, None) => Outcome::Applied,
+        };
+        self.memory.remember(wallet, &RememberedEntry { id, content, record: number, outcome, balance });
+    }
+}

@@ -1,0 +1,81 @@
+//! The state's hash (L6): BLAKE3 over a canonical, versioned encoding in which nothing depends on
+//! the order in which tables happen to hold things.
+
+use blake3::Hasher;
+
+use super::ShardState;
+use crate::wallet::Wallet;
+
+/// Raised whenever the encoding below changes.
+const VERSION: u16 = 1;
+
+impl ShardState {
+    /// Hash of everything a decision can depend on.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = Hasher::new();
+        hasher.update(&VERSION.to_le_bytes());
+        hasher.update(&self.shard.0.to_le_bytes());
+        hasher.update(&self.epoch.0.to_le_bytes());
+        hasher.update(&self.last_at.0.to_le_bytes());
+        hasher.update(&self.next_record.0.to_le_bytes());
+        if let Some(genesis) = &self.genesis {
+            hasher.update(&genesis.ledger.0);
+            hasher.update(&genesis.shards.to_le_bytes());
+            hasher.update(&genesis.key_id);
+        }
+        self.digest_configuration(&mut hasher);
+        let wallets = self.slots.sorted();
+        put(&mut hasher, wallets.len() as u64);
+        for wallet in wallets {
+            self.digest_wallet(&mut hasher, wallet);
+        }
+        for (sale, void) in self.refunds.sorted() {
+            put(&mut hasher, sale.0);
+            put(&mut hasher, void.0);
+        }
+        for (account, balance) in self.stripes.sorted() {
+            put(&mut hasher, u64::from(account.kind as u8));
+            put(&mut hasher, account.owner);
+            put(&mut hasher, u64::from(account.currency.numeric()));
+            put(&mut hasher, balance.cast_unsigned());
+        }
+        *hasher.finalize().as_bytes()
+    }
+
+    fn digest_configuration(&self, hasher: &mut Hasher) {
+        if let Some(adopted) = self.adopted() {
+            put(hasher, adopted.version.get().into());
+            hasher.update(&adopted.hash);
+        }
+        for ((version, part), bytes) in self.configuration.staged() {
+            put(hasher, version.get().into());
+            put(hasher, (*part).into());
+            put(hasher, bytes.len() as u64);
+            hasher.update(bytes);
+        }
+    }
+
+    fn digest_wallet(&self, hasher: &mut Hasher, wallet: &Wallet) {
+        let balances = wallet.balances();
+        for value in [wallet.number, wallet.check, u64::from(wallet.festival), u64::from(wallet.flags)] {
+            put(hasher, value);
+        }
+        for value in [balances.paid, balances.bonus, balances.deposit] {
+            put(hasher, value.cast_unsigned());
+        }
+        for value in [wallet.last_till, wallet.last_amount, wallet.last_second, wallet.remembered] {
+            put(hasher, value.into());
+        }
+        for entry in self.memory.newest_first(wallet) {
+            put(hasher, entry.id.get());
+            put(hasher, entry.content.into());
+            put(hasher, entry.record.0);
+            put(hasher, entry.outcome.number().into());
+            put(hasher, entry.balance.cast_unsigned());
+        }
+    }
+}
+
+fn put(hasher: &mut Hasher, value: u64) {
+    hasher.update(&value.to_le_bytes());
+}

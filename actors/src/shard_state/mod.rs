@@ -1,0 +1,369 @@
+//! All actors of one shard, as plain state. Actors are reached by address and message only: no
+//! public function hands out their state to be changed. [`ShardState::decide`] reads,
+//! [`ShardState::apply`] is the only thing that writes.
+
+mod apply;
+mod configuration;
+mod digest;
+mod refunds;
+
+pub use configuration::Adopted;
+pub use refunds::Refunds;
+
+use std::sync::Arc;
+
+use ledger::ids::{At, DeviceNumber, Epoch, RecordNumber, ShardId, Version, WalletNumber};
+use ledger::money::Currency;
+use ledger::mutant::{self, Mutant};
+use ledger::record::{Genesis, Prologue, Record};
+
+use crate::answer::{Answer, Movement, Statement, Verdict};
+use crate::codes::{Decline, Outcome, Refusal};
+use crate::command::{Command, Request};
+use crate::festival::{Festival, Role, Till};
+use crate::stripes::Stripes;
+use crate::wallet::{self, Memory, RememberedEntry, Slots, Wallet};
+
+/// A record handed in so that an actor can decide on what its state no longer holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Where it was fetched from.
+    pub position: RecordNumber,
+    /// What stands there.
+    pub record: &'a Record,
+}
+
+/// What the shard hands to [`ShardState::decide`]: everything that is not the actors' state.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// Ledger time of the decision: `max(last at of the shard, clock)`.
+    pub at: At,
+    /// The request's sender no longer waits.
+    pub late: bool,
+    /// What was fetched for it.
+    pub evidence: Option<Evidence<'a>>,
+}
+
+/// What an actor sees when it decides: time and evidence handed in, the adopted configuration.
+pub(crate) struct Context<'a> {
+    pub(crate) at: At,
+    pub(crate) festival: &'a Festival,
+    /// Versions of configuration, catalogue and policy; all three move together until they are
+    /// adopted apart.
+    pub(crate) versions: (Option<Version>, Option<Version>, Option<Version>),
+    evidence: Option<Evidence<'a>>,
+}
+
+impl<'a> Context<'a> {
+    /// Whether the request's device may act in `role`. A device not of this festival may nothing.
+    pub(crate) fn device_may(&self, request: &Request, role: Role) -> bool {
+        self.festival.device(request.device).is_some_and(|device| device.roles.has(role))
+    }
+
+    /// The till of the request, if it is the one its device is assigned to.
+    pub(crate) fn till_of(&self, request: &Request) -> Option<&'a Till> {
+        let device = self.festival.device(request.device)?;
+        let till = self.festival.till(device.till)?;
+        (request.till == Some(till.id)).then_some(till)
+    }
+
+    /// The evidence, if it was fetched from the position that the state names.
+    pub(crate) fn evidence_at(&self, position: RecordNumber) -> Option<&'a Record> {
+        let evidence = self.evidence.filter(|evidence| evidence.position == position);
+        evidence.map(|evidence| evidence.record)
+    }
+}
+
+/// What the shard is to do about a request.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "records are the common case and live for one step")]
+pub enum Decision {
+    /// Something happened, or a decided no: apply it, make it durable, then answer.
+    Record(Record),
+    /// Nothing new: the answer is known (a retry, a refusal, a read).
+    Answer(Answer),
+    /// A balance with its last movements.
+    Statement(Statement),
+    /// Fetch the record at this position and ask again with it as evidence.
+    Evidence(RecordNumber),
+}
+
+/// All actors of one shard.
+#[derive(Clone, Debug)]
+pub struct ShardState {
+    shard: ShardId,
+    genesis: Option<Genesis>,
+    epoch: Epoch,
+    last_at: At,
+    next_record: RecordNumber,
+    configuration: configuration::Configuration,
+    slots: Slots,
+    memory: Memory,
+    refunds: Refunds,
+    stripes: Stripes,
+}
+
+impl ShardState {
+    /// A shard in which nothing has happened yet.
+    pub fn new(shard: ShardId) -> Self {
+        Self {
+            shard,
+            genesis: None,
+            epoch: Epoch(0),
+            last_at: At(i64::MIN),
+            next_record: RecordNumber(0),
+            configuration: configuration::Configuration::default(),
+            slots: Slots::default(),
+            memory: Memory::default(),
+            refunds: Refunds::default(),
+            stripes: Stripes::default(),
+        }
+    }
+
+    /// The shard.
+    pub const fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// What block 0 says; `None` before it.
+    pub const fn genesis(&self) -> Option<&Genesis> {
+        self.genesis.as_ref()
+    }
+
+    /// The last start recorded.
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The number of the record that is applied next.
+    pub const fn next_record(&self) -> RecordNumber {
+        self.next_record
+    }
+
+    /// How many wallets came into being.
+    pub fn wallets(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The configuration in force.
+    pub fn adopted(&self) -> Option<&Adopted> {
+        self.configuration.adopted()
+    }
+
+    /// Lets this shard share an equal configuration that another shard already holds.
+    pub fn share_configuration(&mut self, shared: &mut Option<Arc<Festival>>) {
+        self.configuration.share(shared);
+    }
+
+    /// Ledger time of a decision when the clock shows `clock`: it never falls within a shard.
+    pub fn ledger_time(&self, clock: At) -> At {
+        if mutant::on(Mutant::TimeFalls) { clock } else { clock.max(self.last_at) }
+    }
+
+    /// What the records of a block begun at `at` share.
+    pub fn prologue(&self, at: At) -> Prologue {
+        let version = self.configuration.version();
+        let currency = self.adopted().map_or(Currency::EUR, |adopted| adopted.festival.currency);
+        Prologue { base: at, configuration: version, catalogue: version, policy: version, currency }
+    }
+
+    /// The highest counter this shard saw from a device.
+    pub fn highest_counter(&self, device: DeviceNumber) -> u64 {
+        self.memory.highest_counter(device)
+    }
+
+    /// The balances of a wallet, for statements and tests; `None` if it never came into being.
+    pub fn balances(&self, number: WalletNumber) -> Option<wallet::Balances> {
+        self.slots.find(number).map(|slot| self.slots.at(slot).balances())
+    }
+
+    /// The second half of the hash of a wallet's first tag.
+    pub(crate) fn tag_check(&self, number: WalletNumber) -> Option<u64> {
+        self.slots.find(number).map(|slot| self.slots.at(slot).check)
+    }
+
+    /// Asks the processor for the lines that deciding about this wallet will touch first.
+    #[inline]
+    pub fn prefetch_slot(&self, number: WalletNumber) -> Option<u32> {
+        let slot = self.slots.find(number)?;
+        crate::prefetch::soon(self.slots.at(slot));
+        Some(slot)
+    }
+
+    /// Asks for what the wallet of a slot found by [`ShardState::prefetch_slot`] remembers.
+    #[inline]
+    pub fn prefetch_memory(&self, slot: u32) {
+        self.memory.prefetch(self.slots.at(slot));
+    }
+
+    /// What the addressed actor makes of `request`. Reads and changes nothing.
+    pub fn decide(&self, now: &Now<'_>, request: &Request) -> Decision {
+        match self.consider(now, request) {
+            Ok(decision) => decision,
+            Err(refusal) => Decision::Answer(Answer::refused(request, self.shard, refusal)),
+        }
+    }
+
+    fn consider(&self, now: &Now<'_>, request: &Request) -> Result<Decision, Refusal> {
+        let adopted = self.adopted().ok_or(Refusal::WrongFestival)?;
+        if adopted.festival.id != request.festival {
+            return Err(Refusal::WrongFestival);
+        }
+        let own_id = request.id.device() == Some(request.device) || mutant::on(Mutant::CancelFromAnyDevice);
+        if !own_id {
+            return Err(Refusal::NotYourId);
+        }
+        let version = Some(adopted.version);
+        let versions = (version, version, version);
+        let cx = Context { at: now.at, festival: &adopted.festival, versions, evidence: now.evidence };
+        let wallet = self.wallet(request)?;
+        let known = wallet.and_then(|wallet| self.memory.find(wallet, request.id));
+        match (&request.command, known) {
+            (Command::Cancel, _) => self.cancel(&cx, wallet, request),
+            (Command::Lookup, known) => Ok(Decision::Answer(self.looked_up(request, known.map(|(_, e)| e)))),
+            (Command::Balance, _) => self.balance(&cx, wallet, request),
+            (_, Some((_, entry))) => self.again(request, &entry),
+            (_, None) if now.late => Err(Refusal::Late),
+            (_, None) => self.fresh(&cx, wallet, request),
+        }
+    }
+
+    /// The wallet that the request's tag names, checked to be that very tag and of its festival.
+    fn wallet(&self, request: &Request) -> Result<Option<&Wallet>, Refusal> {
+        let Some(slot) = self.slots.find(request.tag.number.as_wallet()) else { return Ok(None) };
+        let wallet = self.slots.at(slot);
+        if wallet.check != request.tag.check {
+            return Err(Refusal::TagCollision);
+        }
+        if wallet.is_open() && wallet.festival() != request.festival {
+            return Err(Refusal::WrongFestival);
+        }
+        if wallet.is_quarantined() {
+            return Err(Refusal::Quarantined);
+        }
+        Ok(Some(wallet))
+    }
+
+    /// L4: the first answer again, or a refusal if the content is another.
+    fn again(&self, request: &Request, entry: &RememberedEntry) -> Result<Decision, Refusal> {
+        let closed = matches!(entry.outcome, Outcome::Declined(Decline::Burned));
+        if entry.content != request.content && !closed && !mutant::on(Mutant::ContentUnchecked) {
+            return Err(Refusal::IdReused);
+        }
+        Ok(Decision::Answer(self.remembered(request, entry)))
+    }
+
+    fn remembered(&self, request: &Request, entry: &RememberedEntry) -> Answer {
+        let verdict = match entry.outcome {
+            Outcome::Applied => Verdict::Applied(Outcome::Applied),
+            Outcome::Declined(decline) => Verdict::Declined(decline),
+        };
+        self.answer(request, verdict, entry.record, entry.balance)
+    }
+
+    fn answer(&self, request: &Request, verdict: Verdict, record: RecordNumber, balance: i64) -> Answer {
+        let command = request.command.number();
+        Answer { id: request.id, command, verdict, shard: self.shard, record, balance }
+    }
+
+    fn looked_up(&self, request: &Request, known: Option<RememberedEntry>) -> Answer {
+        match known {
+            Some(entry) => self.remembered(request, &entry),
+            None => self.answer(request, Verdict::NeverSeen, RecordNumber(0), 0),
+        }
+    }
+
+    fn balance(
+        &self,
+        cx: &Context<'_>,
+        wallet: Option<&Wallet>,
+        request: &Request,
+    ) -> Result<Decision, Refusal> {
+        if cx.festival.device(request.device).is_none() {
+            return Err(Refusal::Unauthenticated);
+        }
+        let wallet = wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?;
+        let total = wallet.balances().total();
+        let answer = self.answer(request, Verdict::Balance, RecordNumber(0), total);
+        let movement = |entry: RememberedEntry| Movement {
+            id: entry.id,
+            outcome: entry.outcome,
+            record: entry.record,
+            balance: entry.balance,
+        };
+        let newest = self.memory.newest_first(wallet).take(Statement::MOVEMENTS);
+        Ok(Decision::Statement(Statement { answer, movements: newest.map(movement).collect() }))
+    }
+
+    fn cancel(
+        &self,
+        cx: &Context<'_>,
+        wallet: Option<&Wallet>,
+        request: &Request,
+    ) -> Result<Decision, Refusal> {
+        if cx.festival.device(request.device).is_none() {
+            return Err(Refusal::Unauthenticated);
+        }
+        let verdict = wallet::cancel(cx, wallet, &self.memory, &self.refunds, request);
+        if let wallet::Verdict::Stands = verdict {
+            let known = wallet.and_then(|wallet| self.memory.find(wallet, request.id));
+            let (_, entry) = known.ok_or(Refusal::Internal)?;
+            let verdict = Verdict::Applied(entry.outcome);
+            return Ok(Decision::Answer(self.answer(request, verdict, entry.record, entry.balance)));
+        }
+        Self::decision(verdict)
+    }
+
+    /// A request never seen on this wallet.
+    fn fresh(
+        &self,
+        cx: &Context<'_>,
+        wallet: Option<&Wallet>,
+        request: &Request,
+    ) -> Result<Decision, Refusal> {
+        let device = cx.festival.device(request.device);
+        device.ok_or(Refusal::Unauthenticated)?;
+        if request.mode != ledger::record::Mode::default() || request.replaces.is_some() {
+            return Err(Refusal::Unsupported);
+        }
+        if matches!(request.command, Command::Open) {
+            return Self::decision(wallet::open(cx, wallet, request));
+        }
+        let wallet = wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?;
+        Self::decision(match &request.command {
+            Command::TopUp { tender, amount } => wallet::top_up(cx, wallet, request, *tender, *amount),
+            Command::Purchase { lines, amount, confirmed } => {
+                wallet::purchase(cx, wallet, request, lines, *amount, *confirmed)
+            }
+            Command::Void { sale } => wallet::void(cx, wallet, &self.memory, &self.refunds, request, *sale),
+            Command::Open | Command::Balance | Command::Cancel | Command::Lookup => {
+                Refusal::Unsupported.into()
+            }
+        })
+    }
+
+    fn decision(verdict: wallet::Verdict) -> Result<Decision, Refusal> {
+        match verdict {
+            wallet::Verdict::Record(record) => Ok(Decision::Record(record)),
+            wallet::Verdict::Refused(refusal) => Err(refusal),
+            wallet::Verdict::Evidence(position) => Ok(Decision::Evidence(position)),
+            wallet::Verdict::Stands => Err(Refusal::Internal),
+        }
+    }
+
+    /// The answer to the request whose record was just applied under `number`.
+    pub fn answer_of(&self, request: &Request, record: &Record, number: RecordNumber) -> Answer {
+        let slot = self.slots.find(request.tag.number.as_wallet());
+        let balance = slot.map_or(0, |slot| self.slots.at(slot).balances().total());
+        let verdict = match (&request.command, record.decline.and_then(Decline::from_record)) {
+            (Command::Cancel, None) => {
+                let burned = matches!(record.body, ledger::record::Body::Burned { .. });
+                let now = if burned { Decline::Burned } else { Decline::Cancelled };
+                Verdict::Applied(Outcome::Declined(now))
+            }
+            (_, None) => Verdict::Applied(Outcome::Applied),
+            (_, Some(decline)) => Verdict::Declined(decline),
+        };
+        self.answer(request, verdict, number, balance)
+    }
+}

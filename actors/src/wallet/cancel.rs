@@ -1,0 +1,42 @@
+//! Giving up: the device takes its own request back. A known one that took effect is reversed, an
+//! unknown one is burned so that a straggler finds the id closed. A cancel has no id of its own.
+
+use ledger::entry::Entry;
+use ledger::mutant::{self, Mutant};
+use ledger::record::Body;
+
+use super::{Memory, Verdict, Wallet, applied, declined};
+use crate::codes::{Decline, Outcome, Refusal};
+use crate::command::Request;
+use crate::shard_state::{Context, Refunds};
+
+pub(crate) fn cancel(
+    cx: &Context<'_>,
+    wallet: Option<&Wallet>,
+    memory: &Memory,
+    refunds: &Refunds,
+    request: &Request,
+) -> Verdict {
+    let known = wallet.and_then(|wallet| memory.find(wallet, request.id).map(|known| (wallet, known)));
+    let Some((wallet, (_, entry))) = known else {
+        if mutant::on(Mutant::CancelBurnsNothing) {
+            return Refusal::UnknownTag.into();
+        }
+        return applied(cx, request, Body::Burned { check: request.tag.check }, Entry::none());
+    };
+    if entry.outcome != Outcome::Applied {
+        return Verdict::Stands;
+    }
+    let body = Body::Cancelled { position: entry.record };
+    if refunds.is_refunded(entry.record) {
+        return declined(cx, request, body, Decline::AlreadyVoided);
+    }
+    let Some(record) = cx.evidence_at(entry.record) else { return Verdict::Evidence(entry.record) };
+    if matches!(record.body, Body::WalletOpened { .. }) && wallet.balances.total() != 0 {
+        return declined(cx, request, body, Decline::WalletInUse);
+    }
+    match record.entry.reversed() {
+        Ok(entry) if wallet.after(entry.postings()).is_some() => applied(cx, request, body, entry),
+        _ => declined(cx, request, body, Decline::TopUpSpent),
+    }
+}

@@ -1,0 +1,86 @@
+//! The wallet: purses, remembered request ids, and what it decides about each command.
+
+mod cancel;
+mod change;
+mod open;
+mod purchase;
+mod remembered;
+mod slot;
+mod topup;
+mod void;
+
+pub use remembered::{Entry as RememberedEntry, Memory};
+pub use slot::{Balances, Slots, Wallet};
+
+pub(crate) use cancel::cancel;
+pub(crate) use open::open;
+pub(crate) use purchase::purchase;
+pub(crate) use topup::top_up;
+pub(crate) use void::void;
+
+use ledger::entry::Entry;
+use ledger::record::{Body, Envelope, Record};
+
+use crate::codes::{Decline, Refusal};
+use crate::command::Request;
+use crate::shard_state::Context;
+
+/// What a wallet makes of a command.
+#[expect(clippy::large_enum_variant, reason = "records are the common case and live for one step")]
+pub(crate) enum Verdict {
+    /// A record: something happened, or a decided no.
+    Record(Record),
+    /// A no without a record.
+    Refused(Refusal),
+    /// The record at this position is needed to decide.
+    Evidence(ledger::ids::RecordNumber),
+    /// A cancel that finds nothing to do: the id's outcome stands as it is.
+    Stands,
+}
+
+impl From<Refusal> for Verdict {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The record of a decided no: what was asked, and why not.
+pub(crate) fn declined(cx: &Context<'_>, request: &Request, body: Body, decline: Decline) -> Verdict {
+    Verdict::Record(Record {
+        at: cx.at,
+        envelope: envelope(cx, request),
+        body,
+        decline: decline.to_record(),
+        entry: Entry::none(),
+    })
+}
+
+/// The record of something that took effect.
+pub(crate) fn applied(cx: &Context<'_>, request: &Request, body: Body, entry: Entry) -> Verdict {
+    Verdict::Record(Record { at: cx.at, envelope: envelope(cx, request), body, decline: None, entry })
+}
+
+/// Everything the record keeps of the request beside its body.
+fn envelope(cx: &Context<'_>, request: &Request) -> Envelope {
+    let wallet = request.tag.number.as_wallet();
+    let device = (request.id.device() != Some(request.device)).then_some(request.device);
+    let rare =
+        request.zone.map(|zone| Box::new(ledger::record::Rare { zone: Some(zone), ..Default::default() }));
+    Envelope {
+        wallet: Some(wallet),
+        request: Some(request.id),
+        content: request.content,
+        device,
+        till: request.till,
+        happened: request.happened,
+        operator: request.operator,
+        tag: None,
+        tag_counter: request.tag_counter,
+        mode: request.mode,
+        configuration: cx.versions.0,
+        catalogue: cx.versions.1,
+        policy: cx.versions.2,
+        replaces: request.replaces,
+        rare,
+    }
+}

@@ -1,0 +1,21 @@
+//! Opening a wallet by its first tag, at a desk.
+
+use ledger::entry::Entry;
+use ledger::record::Body;
+
+use super::{Verdict, Wallet, applied, declined};
+use crate::codes::{Decline, Refusal};
+use crate::command::Request;
+use crate::festival::Role;
+use crate::shard_state::Context;
+
+pub(crate) fn open(cx: &Context<'_>, wallet: Option<&Wallet>, request: &Request) -> Verdict {
+    if !cx.device_may(request, Role::Pair) {
+        return Refusal::NotYourRole.into();
+    }
+    let body = Body::WalletOpened { check: request.tag.check, festival: request.festival };
+    if wallet.is_some_and(Wallet::is_open) {
+        return declined(cx, request, body, Decline::AlreadyOpen);
+    }
+    applied(cx, request, body, Entry::none())
+}

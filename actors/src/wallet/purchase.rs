@@ -1,0 +1,129 @@
+//! Buying: the lines are checked against the catalogue, the purses are debited in the festival's
+//! order, the vendor's stripe is credited; base and tax per VAT rate are computed here, once.
+
+use ledger::account::{Account, AccountKind};
+use ledger::entry::{Entry, Posting};
+use ledger::ids::ItemId;
+use ledger::money::VatRate;
+use ledger::mutant::{self, Mutant};
+use ledger::record::{Body, Line, Lines, Tax, Taxes};
+use smallvec::SmallVec;
+
+use super::{Verdict, Wallet, applied, declined};
+use crate::codes::{Decline, Refusal};
+use crate::command::{AskedLine, Request};
+use crate::festival::{Festival, Purse, Role, Till};
+use crate::shard_state::Context;
+
+pub(crate) fn purchase(
+    cx: &Context<'_>,
+    wallet: &Wallet,
+    request: &Request,
+    asked: &[AskedLine],
+    amount: i64,
+    confirmed: bool,
+) -> Verdict {
+    if !cx.device_may(request, Role::Sell) {
+        return Refusal::NotYourRole.into();
+    }
+    let Some(till) = cx.till_of(request) else { return Refusal::WrongTill.into() };
+    let lines = match priced(cx.festival, till, asked) {
+        Ok(lines) => lines,
+        Err(refusal) => return refusal.into(),
+    };
+    if let Err(refusal) = check_amount(cx.festival, &lines, amount) {
+        return refusal.into();
+    }
+    let no = |lines, decline| {
+        declined(cx, request, Body::Purchased { lines, taxes: Taxes::new(), confirmed }, decline)
+    };
+    let window = cx.festival.limits.looks_repeated_seconds;
+    if !confirmed && wallet.repeats_last(till.id, amount, cx.at, window) {
+        return no(lines, Decline::LooksRepeated);
+    }
+    let vendor = till.vendor.map_or(0, |vendor| vendor.get().into());
+    let Some(entry) = sale_entry(cx.festival, wallet, vendor, amount) else {
+        return no(lines, Decline::InsufficientFunds);
+    };
+    let taxes = taxes(&lines);
+    applied(cx, request, Body::Purchased { lines, taxes, confirmed }, entry)
+}
+
+/// The asked lines with their VAT rates, if each is an item of the till's vendor at its price.
+fn priced(festival: &Festival, till: &Till, asked: &[AskedLine]) -> Result<Lines, Refusal> {
+    if asked.len() > Line::MAX {
+        return Err(Refusal::TooManyLines);
+    }
+    let mut lines = Lines::new();
+    for line in asked {
+        let id = ItemId::new(line.item).ok_or(Refusal::UnknownItemOrPrice)?;
+        let item = festival.item(id).ok_or(Refusal::UnknownItemOrPrice)?;
+        if Some(item.vendor) != till.vendor || item.price != line.unit_price {
+            return Err(Refusal::UnknownItemOrPrice);
+        }
+        if line.quantity == 0 {
+            return Err(Refusal::AmountZero);
+        }
+        let unit_price = line.unit_price;
+        lines.push(Line { item: id, quantity: line.quantity, unit_price, vat: item.vat });
+    }
+    Ok(lines)
+}
+
+fn check_amount(festival: &Festival, lines: &[Line], amount: i64) -> Result<(), Refusal> {
+    // 64 lines of 2^16 times 2^32 stay below 2^54.
+    let sum: i64 = lines.iter().map(Line::gross).sum();
+    if sum != amount {
+        return Err(Refusal::LinesDoNotAddUp);
+    }
+    if amount <= 0 {
+        return Err(Refusal::AmountZero);
+    }
+    if amount > festival.limits.largest_amount {
+        return Err(Refusal::AmountTooLarge);
+    }
+    Ok(())
+}
+
+/// Debits the purses in the festival's order and credits the vendor; `None` if they do not reach.
+fn sale_entry(festival: &Festival, wallet: &Wallet, vendor: u64, amount: i64) -> Option<Entry> {
+    let mut postings = SmallVec::<[Posting; 4]>::new();
+    let mut left = amount;
+    for purse in &festival.purse_order {
+        let (kind, held) = match purse {
+            Purse::Paid => (AccountKind::WalletPaid, wallet.balances.paid),
+            Purse::Bonus => (AccountKind::WalletBonus, wallet.balances.bonus),
+            Purse::Deposit => (AccountKind::WalletDeposit, wallet.balances.deposit),
+        };
+        let last = mutant::on(Mutant::FloorUnchecked) && *purse == Purse::Paid;
+        let part = if last { left } else { left.min(held) };
+        if part > 0 {
+            let account = Account::new(kind, wallet.number, festival.currency);
+            postings.push(Posting { account, minor: part });
+            left -= part;
+        }
+    }
+    if left > 0 {
+        return None;
+    }
+    let account = Account::new(AccountKind::VendorSales, vendor, festival.currency);
+    postings.push(Posting { account, minor: -amount });
+    Entry::new(postings).ok()
+}
+
+/// Base and tax per rate, by rising rate.
+fn taxes(lines: &[Line]) -> Taxes {
+    let mut gross = SmallVec::<[(VatRate, i64); 4]>::new();
+    for line in lines {
+        match gross.iter_mut().find(|(rate, _)| *rate == line.vat) {
+            Some((_, sum)) => *sum += line.gross(),
+            None => gross.push((line.vat, line.gross())),
+        }
+    }
+    gross.sort_unstable();
+    let split = |(rate, gross): (VatRate, i64)| {
+        let (base, tax) = rate.split(gross);
+        Tax { rate, base, tax }
+    };
+    gross.into_iter().map(split).collect()
+}
