@@ -103,10 +103,11 @@ mod tests {
             (&[], 0xa381_7f04_ba25_a8e6_6df6_7214_c755_0293),
             (&[0], 0xda87_c1d8_6b99_af44_3476_5911_9b22_fc45),
         ];
+        #[expect(clippy::big_endian_bytes, reason = "the vectors are written in reading order")]
         for (uid, expected) in table {
             let tag = keys.tag(uid);
             let bytes = [tag.number.get().to_le_bytes(), tag.check.to_le_bytes()].concat();
-            let expected: Vec<u8> = (0..16).rev().map(|byte| (expected >> (8 * byte)) as u8).collect();
+            let expected = expected.to_be_bytes().to_vec();
             assert_eq!(bytes, expected);
         }
     }
