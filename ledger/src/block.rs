@@ -129,7 +129,17 @@ impl Header {
         if header.level != crate::LEVEL {
             return Err(BlockError::Level(header.level));
         }
+        header.in_range()?;
         Ok(header)
+    }
+
+    /// Numbers that no shard reaches are refused here, so that none of those that follow overflows.
+    fn in_range(&self) -> Result<(), BlockError> {
+        let end = self.first.0.saturating_add(u64::from(self.count));
+        if self.seq > RecordNumber::MAX || end > RecordNumber::MAX + 1 {
+            return Err(BlockError::Chain("a number beyond what a shard can hold"));
+        }
+        Ok(())
     }
 
     /// The head after this block.

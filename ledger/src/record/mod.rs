@@ -6,10 +6,12 @@ mod body;
 mod codec;
 mod envelope;
 pub mod leb;
+mod sample;
 
 pub use body::{Body, Genesis, Kind, Line, Lines, Tax, Taxes, Tender};
 pub use codec::{CodecError, Prologue, decode, encode};
 pub use envelope::{Envelope, Mode, Rare};
+pub use sample::{sample, sample_of};
 
 use crate::entry::Entry;
 use crate::ids::At;
