@@ -201,6 +201,12 @@ impl Draft {
         put_prologue(&mut self.payload, &prologue);
     }
 
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.count = 0;
+        self.payload.clear();
+    }
+
     /// Sets the block it continues.
     pub fn place(&mut self, head: Head) {
         self.head = head;

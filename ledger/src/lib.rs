@@ -10,6 +10,7 @@ pub mod block;
 pub mod entry;
 pub mod ids;
 pub mod journal;
+pub mod law;
 pub mod money;
 pub mod mutant;
 pub mod record;

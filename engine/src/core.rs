@@ -1,0 +1,343 @@
+//! A core: the shards of one loop, driven from outside. Submit a batch, turn, take the answers.
+//! Jobs for shards of another core travel in batches, and so do their answers.
+
+use actors::answer::Answer;
+use actors::codes::Refusal;
+use actors::shard_state::ShardState;
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use ledger::block::{Head, MAX_PAYLOAD};
+use ledger::ids::{Epoch, LedgerId, ShardId};
+use ledger::journal::{Event, Journal};
+use ledger::record::Body;
+
+use crate::counters::Counters;
+use crate::job::{Clock, Job, Message, Told};
+use crate::limits::CONTROL_ROOM;
+use crate::shard::{Shard, Step};
+
+/// Wakes a loop that may be asleep.
+pub type Waker = std::sync::Arc<dyn Fn() + Send + Sync>;
+
+/// What travels between two cores.
+#[derive(Debug)]
+pub enum Parcel {
+    /// Requests for shards of the receiver.
+    Jobs(Vec<Job>),
+    /// Answers for connections of the receiver.
+    Told(Vec<Told>),
+    /// A shard rebuilt on the recovery thread; boxed, it is large.
+    Rebuilt(Box<(ShardState, Head)>),
+}
+
+/// The way to another core.
+#[derive(Clone)]
+pub struct Peer {
+    /// Its inbox; bounded.
+    pub sender: Sender<Parcel>,
+    /// Wakes its loop.
+    pub waker: Waker,
+}
+
+/// Where everybody is.
+#[derive(Clone)]
+pub struct Layout {
+    /// Which core runs each shard.
+    pub homes: Vec<u16>,
+    /// The way to each core.
+    pub peers: Vec<Peer>,
+}
+
+/// What a turn left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// There is more to do at once.
+    pub more: bool,
+    /// Blocks are on their way: an event will come.
+    pub in_flight: bool,
+    /// The store is dead: this core has told everybody "unknown" and will do nothing more.
+    pub dead: bool,
+}
+
+/// The shards of one loop.
+pub struct Core<J: Journal> {
+    number: u16,
+    journal: J,
+    shards: Vec<Shard>,
+    /// Index into `shards` for each shard of the ledger; `None` for those of other cores.
+    own: Vec<Option<usize>>,
+    layout: Layout,
+    inbox: Receiver<Parcel>,
+    outgoing_jobs: Vec<Vec<Job>>,
+    outgoing_told: Vec<Vec<Told>>,
+    ready: Vec<Told>,
+    events: Vec<Event>,
+    counters: Counters,
+    rebuilds: Vec<ShardId>,
+    first: usize,
+    death: Option<String>,
+}
+
+/// After how many handed-over bytes the journal is given a chance to begin while the core goes on.
+const COMMIT_BYTES: usize = 512 * 1024;
+
+/// What a core is made of.
+pub struct CoreParts<J> {
+    /// Its number.
+    pub number: u16,
+    /// Its door to the journal.
+    pub journal: J,
+    /// Its shards as recovery found them.
+    pub shards: Vec<(ShardState, Head)>,
+    /// The ledger.
+    pub ledger: LedgerId,
+    /// This start's epoch.
+    pub epoch: Epoch,
+    /// Where everybody is.
+    pub layout: Layout,
+    /// What other cores send.
+    pub inbox: Receiver<Parcel>,
+}
+
+impl<J: Journal> Core<J> {
+    /// A core over its shards. Nothing is written until [`Core::open_epoch`].
+    pub fn new(parts: CoreParts<J>) -> Self {
+        let CoreParts { number, journal, shards, ledger, epoch, layout, inbox } = parts;
+        let mut own = vec![None; layout.homes.len()];
+        for (index, (state, _)) in shards.iter().enumerate() {
+            own[usize::from(state.shard().0)] = Some(index);
+        }
+        let shard = |(state, head)| Shard::new(state, head, ledger, epoch);
+        let peers = layout.peers.len();
+        Self {
+            number,
+            journal,
+            shards: shards.into_iter().map(shard).collect(),
+            own,
+            layout,
+            inbox,
+            outgoing_jobs: (0..peers).map(|_| Vec::new()).collect(),
+            outgoing_told: (0..peers).map(|_| Vec::new()).collect(),
+            ready: Vec::new(),
+            events: Vec::new(),
+            counters: Counters::default(),
+            rebuilds: Vec::new(),
+            first: 0,
+            death: None,
+        }
+    }
+
+    /// Writes the opening record of this start into every shard.
+    pub fn open_epoch(&mut self, clock: Clock, epoch: Epoch) {
+        for shard in &mut self.shards {
+            shard.control(clock, None, Body::EpochOpened { epoch });
+        }
+    }
+
+    /// Takes a batch of jobs. One that a limit keeps out is answered `busy`.
+    pub fn submit(&mut self, jobs: &mut Vec<Job>) {
+        for job in jobs.drain(..) {
+            self.route(job);
+        }
+    }
+
+    fn route(&mut self, job: Job) {
+        let shards = self.layout.homes.len();
+        #[expect(clippy::cast_possible_truncation, reason = "the number of shards fits 16 bits")]
+        let shard = job.request.tag.number.as_wallet().shard(shards as u16);
+        match self.own[usize::from(shard.0)] {
+            Some(index) => match self.shards[index].take(job) {
+                Ok(()) => self.counters.jobs += 1,
+                Err(job) => self.refuse(&job, shard, Refusal::Busy),
+            },
+            None => self.outgoing_jobs[usize::from(self.layout.homes[usize::from(shard.0)])].push(job),
+        }
+    }
+
+    /// A no that looks at no shard's state, so it may leave at once.
+    fn refuse(&mut self, job: &Job, shard: ShardId, refusal: Refusal) {
+        let answer = Answer::refused(&job.request, shard, refusal);
+        self.counters.tell(answer.verdict);
+        self.ready.push(Told { reply: job.reply, message: Message::Answer(answer) });
+    }
+
+    /// One round: events, decisions, blocks handed over, events once more.
+    pub fn turn(&mut self, clock: Clock) -> Turn {
+        if self.death.is_none() {
+            self.receive();
+            self.take_events(clock);
+            self.work(clock);
+            let eager = !self.has_work();
+            self.journal.commit(eager);
+            self.take_events(clock);
+        }
+        self.send_parcels();
+        Turn {
+            more: self.has_work(),
+            in_flight: self.shards.iter().any(Shard::in_flight),
+            dead: self.death.is_some(),
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.death.is_none() && self.shards.iter().any(Shard::has_work)
+    }
+
+    fn work(&mut self, clock: Clock) {
+        let count = self.shards.len();
+        let needed = count as u64 * 2 * (MAX_PAYLOAD as u64 + 8 * 1024) + CONTROL_ROOM;
+        let full = self.journal.room() < needed;
+        let mut handed_over = 0;
+        for turn in 0..count {
+            let shard = &mut self.shards[(self.first + turn) % count];
+            let mut step = Step { clock, full, ready: &mut self.ready, counters: &mut self.counters };
+            if !shard.has_work() && shard.state().is_some() {
+                continue;
+            }
+            shard.work(&mut self.journal, &mut step);
+            handed_over += shard.submit(&mut self.journal, &mut step);
+            if handed_over >= COMMIT_BYTES {
+                handed_over = 0;
+                self.journal.commit(false);
+            }
+            if shard.state().is_none() {
+                shard.turn_away(&mut step);
+                if shard.take_rebuild() {
+                    self.rebuilds.push(shard.id());
+                }
+            }
+        }
+        self.first = (self.first + 1) % count.max(1);
+    }
+
+    fn take_events(&mut self, clock: Clock) {
+        let mut events = std::mem::take(&mut self.events);
+        self.journal.events(&mut events);
+        for event in events.drain(..) {
+            let mut step = Step { clock, full: false, ready: &mut self.ready, counters: &mut self.counters };
+            match event {
+                Event::Confirmed { head, draft } => {
+                    if let Some(index) = self.own[usize::from(draft.shard().0)] {
+                        self.shards[index].confirmed(head, draft, &mut self.journal, &mut step);
+                    }
+                }
+                Event::Fenced { shard } => {
+                    if let Some(index) = self.own[usize::from(shard.0)] {
+                        self.shards[index].lost(&mut step);
+                    }
+                }
+                Event::Fetched { lookup, record } => {
+                    if let Some(index) = self.own[usize::from(lookup.shard.0)] {
+                        self.shards[index].fetched(lookup.token, record, &mut step);
+                    }
+                }
+                Event::Dead { cause } => {
+                    for shard in &mut self.shards {
+                        shard.lost(&mut step);
+                    }
+                    self.death = Some(cause);
+                }
+            }
+        }
+        self.events = events;
+    }
+
+    /// What other cores and the recovery thread sent.
+    fn receive(&mut self) {
+        while let Ok(parcel) = self.inbox.try_recv() {
+            match parcel {
+                Parcel::Jobs(jobs) => jobs.into_iter().for_each(|job| self.route(job)),
+                Parcel::Told(told) => self.ready.extend(told),
+                Parcel::Rebuilt(rebuilt) => self.install(*rebuilt),
+            }
+        }
+    }
+
+    /// Goes on with a shard that was rebuilt.
+    pub fn install(&mut self, (state, head): (ShardState, Head)) {
+        let Some(index) = self.own[usize::from(state.shard().0)] else { return };
+        let clock = Clock { wall: ledger::ids::At(0), mono: crate::job::Mono(0) };
+        let mut step = Step { clock, full: false, ready: &mut self.ready, counters: &mut self.counters };
+        self.shards[index].install(state, head, &mut step);
+    }
+
+    /// Sends what is meant for other cores. Jobs that find the way full are told to come back;
+    /// answers are kept until there is room.
+    fn send_parcels(&mut self) {
+        self.sort_out_told();
+        for peer in 0..self.layout.peers.len() {
+            let jobs = std::mem::take(&mut self.outgoing_jobs[peer]);
+            if !jobs.is_empty()
+                && let Some(Parcel::Jobs(jobs)) = self.send(peer, Parcel::Jobs(jobs))
+            {
+                for job in jobs {
+                    self.refuse(&job, ShardId(0), Refusal::Busy);
+                }
+            }
+            let told = std::mem::take(&mut self.outgoing_told[peer]);
+            if !told.is_empty()
+                && let Some(Parcel::Told(told)) = self.send(peer, Parcel::Told(told))
+            {
+                self.outgoing_told[peer] = told;
+            }
+        }
+    }
+
+    /// Moves answers of other cores' connections out of those that are ready here.
+    fn sort_out_told(&mut self) {
+        if self.layout.peers.len() < 2 {
+            return;
+        }
+        let number = self.number;
+        let mut kept = Vec::with_capacity(self.ready.len());
+        for told in self.ready.drain(..) {
+            match self.outgoing_told.get_mut(usize::from(told.reply.home)) {
+                Some(outgoing) if told.reply.home != number => outgoing.push(told),
+                _ => kept.push(told),
+            }
+        }
+        self.ready = kept;
+    }
+
+    /// Hands a parcel over; gives it back when the way is full. To a core that is gone it is lost,
+    /// as its connections are.
+    fn send(&self, peer: usize, parcel: Parcel) -> Option<Parcel> {
+        let peer = &self.layout.peers[peer];
+        let left = match peer.sender.try_send(parcel) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+            Err(TrySendError::Full(parcel)) => Some(parcel),
+        };
+        (peer.waker)();
+        left
+    }
+
+    /// Answers that may leave, for connections of this core.
+    pub fn ready(&mut self) -> &mut Vec<Told> {
+        &mut self.ready
+    }
+
+    /// Shards whose state was dropped: someone is to rebuild them and send them back.
+    pub fn take_rebuilds(&mut self) -> Vec<ShardId> {
+        std::mem::take(&mut self.rebuilds)
+    }
+
+    /// Why the store died, once it did.
+    pub fn death(&self) -> Option<&str> {
+        self.death.as_deref()
+    }
+
+    /// What this core has done.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The head and the state of a shard of this core, for inspection.
+    pub fn inspect(&self, shard: ShardId) -> Option<(Head, Option<&ShardState>)> {
+        let index = self.own.get(usize::from(shard.0)).copied().flatten()?;
+        Some((self.shards[index].head(), self.shards[index].state()))
+    }
+
+    /// The journal's door, for the simulator.
+    pub const fn journal(&self) -> &J {
+        &self.journal
+    }
+}

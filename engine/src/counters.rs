@@ -1,0 +1,78 @@
+//! What a core has done, as plain numbers of its own; someone else adds cores up and publishes.
+
+use actors::answer::Verdict;
+use actors::codes::{Decline, Refusal};
+
+/// Counts since the core began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Jobs taken into a mailbox.
+    pub jobs: u64,
+    /// Records decided and applied.
+    pub records: u64,
+    /// Blocks confirmed.
+    pub blocks: u64,
+    /// Answers released.
+    pub told: u64,
+    /// Of these, that said the request took effect.
+    pub applied: u64,
+    /// Of these, declines by code.
+    pub declined: [u64; 16],
+    /// Of these, refusals by code, from 64 on.
+    pub refused: [u64; 32],
+    /// Of these, "unknown, resend".
+    pub unknown: u64,
+    /// Panics caught in `decide`.
+    pub panics: u64,
+    /// Shards dropped and rebuilt.
+    pub rebuilds: u64,
+    /// Actors quarantined.
+    pub quarantined: u64,
+    /// Records fetched as evidence.
+    pub fetched: u64,
+}
+
+impl Counters {
+    /// Counts an answer that leaves.
+    pub(crate) fn tell(&mut self, verdict: Verdict) {
+        self.told += 1;
+        match verdict {
+            Verdict::Applied(_) => self.applied += 1,
+            Verdict::Declined(decline) => self.declined[decline.number() as usize % 16] += 1,
+            Verdict::Refused(refusal) => self.refused[refusal.number() as usize % 32] += 1,
+            Verdict::Unknown => self.unknown += 1,
+            Verdict::Balance | Verdict::NeverSeen => {}
+        }
+    }
+
+    /// How often a decline was told.
+    pub fn declines(&self, decline: Decline) -> u64 {
+        self.declined[decline.number() as usize % 16]
+    }
+
+    /// How often a refusal was told.
+    pub fn refusals(&self, refusal: Refusal) -> u64 {
+        self.refused[refusal.number() as usize % 32]
+    }
+
+    /// Adds another core's counts.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.jobs, other.jobs),
+            (&mut self.records, other.records),
+            (&mut self.blocks, other.blocks),
+            (&mut self.told, other.told),
+            (&mut self.applied, other.applied),
+            (&mut self.unknown, other.unknown),
+            (&mut self.panics, other.panics),
+            (&mut self.rebuilds, other.rebuilds),
+            (&mut self.quarantined, other.quarantined),
+            (&mut self.fetched, other.fetched),
+        ];
+        for (mine, theirs) in pairs {
+            *mine += theirs;
+        }
+        self.declined.iter_mut().zip(other.declined).for_each(|(mine, theirs)| *mine += theirs);
+        self.refused.iter_mut().zip(other.refused).for_each(|(mine, theirs)| *mine += theirs);
+    }
+}

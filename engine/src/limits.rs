@@ -1,0 +1,29 @@
+//! Every limit of the engine, each with its reason (L12).
+
+/// Jobs in one shard's mailbox, both lanes together. 32 shards hold 262,144: above what any number
+/// of terminals with one tap in flight can send, and more would only add waiting.
+pub const MAILBOX_JOBS: usize = 8_192;
+
+/// Bytes that the jobs of one mailbox may hold beyond their fixed size (lines of long purchases).
+pub const MAILBOX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Jobs of one actor in its shard's mailbox: one wallet must not fill it for all others.
+pub const ACTOR_JOBS: usize = 64;
+
+/// Jobs of one shard that wait for a record to be fetched.
+pub const PARKED_JOBS: usize = 1_024;
+
+/// Jobs looked up and prefetched together: enough to hide a cache miss behind the others.
+pub const SLICE: usize = 32;
+
+/// Room the disk must keep beyond all blocks in flight and filling, for control records.
+pub const CONTROL_ROOM: u64 = 1024 * 1024;
+
+/// Panics of one actor after which it is quarantined by name.
+pub const PANICS_TO_QUARANTINE: u32 = 3;
+
+/// When a sender that was told `busy` should come back, in milliseconds.
+pub const BUSY_RETRY_MS: u32 = 200;
+
+/// Batches that may wait between two loops before the sender is told `busy`.
+pub const LOOP_BATCHES: usize = 1_024;

@@ -1,0 +1,183 @@
+//! One shard: its actors' state, its mailbox, and the two ends of speculation. State runs ahead of
+//! the disk by the block in flight and the one filling; every answer waits for the block it saw.
+
+mod parked;
+mod speculation;
+mod step;
+
+use actors::shard_state::ShardState;
+use hashbrown::HashMap;
+use ledger::block::{Draft, Head};
+use ledger::ids::{At, Epoch, LedgerId, RecordNumber, ShardId, WalletNumber};
+use ledger::journal::{Journal, SubmitError};
+use ledger::mutant::{self, Mutant};
+use ledger::record::{Body, Envelope, Record};
+
+use crate::counters::Counters;
+use crate::job::{Clock, Job, Told};
+use crate::mailbox::Mailbox;
+use parked::Parked;
+
+/// What a step may use of its core.
+pub(crate) struct Step<'a> {
+    pub(crate) clock: Clock,
+    /// The disk has no room for another block: nothing that needs a record is decided.
+    pub(crate) full: bool,
+    /// Answers that may leave.
+    pub(crate) ready: &'a mut Vec<Told>,
+    pub(crate) counters: &'a mut Counters,
+}
+
+/// Where a panic struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// State is only read.
+    Deciding,
+    /// State is being changed: after a panic it is worth nothing.
+    Applying,
+}
+
+/// One shard of a core.
+pub(crate) struct Shard {
+    id: ShardId,
+    ledger: LedgerId,
+    epoch: Epoch,
+    /// `None` while it is rebuilt from its journal.
+    state: Option<ShardState>,
+    mailbox: Mailbox,
+    /// Jobs taken from the mailbox together; those before `cursor` are done.
+    slice: Vec<Job>,
+    cursor: usize,
+    phase: Phase,
+    /// Last confirmed block.
+    head: Head,
+    filling: Box<Draft>,
+    filling_told: Vec<Told>,
+    /// Answers that leave when the block in flight is confirmed.
+    flight: Option<Vec<Told>>,
+    spare: Option<(Box<Draft>, Vec<Told>)>,
+    parked: Parked,
+    panics: HashMap<WalletNumber, u32, hashbrown_hasher::Fixed>,
+    /// Set when the state was dropped and nobody has been asked to rebuild it yet.
+    wants_rebuild: bool,
+}
+
+/// The one table here is tiny and never hot: any fixed hasher does.
+mod hashbrown_hasher {
+    pub(super) type Fixed = std::hash::BuildHasherDefault<std::collections::hash_map::DefaultHasher>;
+}
+
+impl Shard {
+    /// A shard with what recovery found of it.
+    pub(crate) fn new(state: ShardState, head: Head, ledger: LedgerId, epoch: Epoch) -> Self {
+        let id = state.shard();
+        Self {
+            id,
+            ledger,
+            epoch,
+            state: Some(state),
+            mailbox: Mailbox::new(),
+            slice: Vec::new(),
+            cursor: 0,
+            phase: Phase::Deciding,
+            head,
+            filling: Box::new(Draft::new(ledger, id, epoch)),
+            filling_told: Vec::new(),
+            flight: None,
+            spare: None,
+            parked: Parked::default(),
+            panics: HashMap::default(),
+            wants_rebuild: false,
+        }
+    }
+
+    pub(crate) const fn id(&self) -> ShardId {
+        self.id
+    }
+
+    pub(crate) const fn state(&self) -> Option<&ShardState> {
+        self.state.as_ref()
+    }
+
+    pub(crate) const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Whether a block of it is on its way.
+    pub(crate) const fn in_flight(&self) -> bool {
+        self.flight.is_some()
+    }
+
+    /// Whether it could do something now.
+    pub(crate) fn has_work(&self) -> bool {
+        let decidable = self.cursor < self.slice.len() || !self.mailbox.is_empty() || self.parked.has_woken();
+        decidable && (self.filling.has_room() || !self.in_flight())
+            || (self.filling.count() > 0 && !self.in_flight())
+            || (self.wants_rebuild && !self.in_flight())
+    }
+
+    /// Takes a job into the mailbox, or hands it back.
+    #[expect(clippy::result_large_err, reason = "the job goes back to be refused, rarely")]
+    pub(crate) fn take(&mut self, job: Job) -> Result<(), Job> {
+        if self.state.is_none() { Err(job) } else { self.mailbox.push(job) }
+    }
+
+    /// Writes a record that no request asked for: openings of epochs, quarantines.
+    pub(crate) fn control(&mut self, clock: Clock, wallet: Option<WalletNumber>, body: Body) {
+        let Some(state) = &self.state else { return };
+        let at = state.ledger_time(clock.wall);
+        let version = state.adopted().map(|adopted| adopted.version);
+        let envelope = Envelope {
+            wallet,
+            configuration: version,
+            catalogue: version,
+            policy: version,
+            ..Envelope::default()
+        };
+        self.append(at, &Record::fact(at, envelope, body));
+    }
+
+    /// Puts a record into the block being filled and applies it. Returns its number.
+    fn append(&mut self, at: At, record: &Record) -> RecordNumber {
+        let Some(state) = &mut self.state else { return RecordNumber(0) };
+        if self.filling.count() == 0 {
+            self.filling.begin(state.prologue(at));
+        }
+        let number = state.next_record();
+        self.filling.push(record);
+        self.phase = Phase::Applying;
+        state.apply(number, record);
+        self.phase = Phase::Deciding;
+        number
+    }
+
+    /// Hands the filled block over if none is in flight. Returns how many bytes it handed over.
+    pub(crate) fn submit<J: Journal>(&mut self, journal: &mut J, step: &mut Step<'_>) -> usize {
+        if self.in_flight() || self.filling.count() == 0 || self.state.is_none() {
+            return 0;
+        }
+        let (draft, told) = self
+            .spare
+            .take()
+            .unwrap_or_else(|| (Box::new(Draft::new(self.ledger, self.id, self.epoch)), Vec::new()));
+        let mut block = std::mem::replace(&mut self.filling, draft);
+        self.filling.clear();
+        block.place(self.head);
+        let bytes = block.sealed_len();
+        let mut told = std::mem::replace(&mut self.filling_told, told);
+        if mutant::on(Mutant::AnswerBeforeFlush) {
+            step.ready.append(&mut told);
+        }
+        self.flight = Some(told);
+        if let Err(SubmitError::Full(draft) | SubmitError::Dead(draft)) = journal.submit(block) {
+            // Room was asked for before anything was decided, so only a dead store comes here:
+            // nobody is told yes or no, and the store's own event ends the core.
+            let told = self.flight.take().unwrap_or_default();
+            self.spare = Some((draft, Vec::new()));
+            Self::tell_unknown(told, step);
+            self.drop_state();
+            return 0;
+        }
+        bytes
+    }
+}

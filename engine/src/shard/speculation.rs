@@ -1,0 +1,142 @@
+//! The two ends of speculation. Confirmed: the answers leave. Fenced, dead or panicked: nobody is
+//! told yes or no, and the shard starts again from its journal. There is no undo.
+
+use actors::answer::{Answer, Verdict};
+use actors::codes::Refusal;
+use actors::shard_state::ShardState;
+use ledger::block::{Draft, Head};
+use ledger::ids::RecordNumber;
+use ledger::journal::{FetchError, Journal, Lookup};
+use ledger::law::Law;
+use ledger::mutant::{self, Mutant};
+use ledger::record::Record;
+
+use super::{Shard, Step};
+use crate::job::{Message, Told};
+
+impl Shard {
+    /// Tells what was decided without a record: it leaves when everything it saw is confirmed.
+    pub(super) fn tell(&mut self, told: Told, step: &mut Step<'_>) {
+        if loose_talk(&told) {
+            step.ready.push(told);
+        } else if self.filling.count() > 0 {
+            self.filling_told.push(told);
+        } else if let Some(flight) = &mut self.flight {
+            flight.push(told);
+        } else {
+            self.release(told, step);
+        }
+    }
+
+    /// The one door by which answers leave.
+    fn release(&self, told: Told, step: &mut Step<'_>) {
+        let answer = told.message.answer();
+        let confirmed = answer.record < self.head.next_record || answer.record == RecordNumber(0);
+        Law::DurableBeforeTold.holds(confirmed);
+        step.counters.tell(answer.verdict);
+        step.ready.push(told);
+    }
+
+    /// The block in flight is stored: its answers leave.
+    pub(crate) fn confirmed<J: Journal>(
+        &mut self,
+        head: Head,
+        draft: Box<Draft>,
+        journal: &mut J,
+        step: &mut Step<'_>,
+    ) {
+        Law::Chain.holds(head.next_seq == self.head.next_seq + 1);
+        self.head = head;
+        step.counters.blocks += 1;
+        let mut told = self.flight.take().unwrap_or_default();
+        for told in told.drain(..) {
+            self.release(told, step);
+        }
+        self.spare = Some((draft, told));
+        for (number, token) in self.parked.confirmed(head.next_record) {
+            journal.fetch(Lookup { shard: self.id, number, token });
+        }
+    }
+
+    /// The store ended its life, or the shard has another owner: both blocks and the whole state
+    /// are dropped, nobody is told yes or no.
+    pub(crate) fn lost(&mut self, step: &mut Step<'_>) {
+        let flight = self.flight.take().unwrap_or_default();
+        Self::tell_unknown(flight, step);
+        let mut filling = std::mem::take(&mut self.filling_told);
+        if mutant::on(Mutant::AnswersAfterFailedBlock) {
+            step.ready.append(&mut filling);
+        }
+        Self::tell_unknown(filling, step);
+        self.drop_state();
+        self.turn_away(step);
+    }
+
+    /// Answers that said something now say nothing: the same id is to be sent again.
+    pub(super) fn tell_unknown(told: Vec<Told>, step: &mut Step<'_>) {
+        for told in told {
+            let answer = told.message.answer();
+            let unknown =
+                Answer { verdict: Verdict::Unknown, record: RecordNumber(0), balance: 0, ..*answer };
+            step.counters.tell(Verdict::Unknown);
+            step.ready.push(Told { reply: told.reply, message: Message::Answer(unknown) });
+        }
+    }
+
+    /// Drops state and the block being filled; what is in flight still gets its event.
+    pub(super) fn drop_state(&mut self) {
+        self.state = None;
+        self.filling.clear();
+        self.wants_rebuild = true;
+    }
+
+    /// Jobs that wait while there is no state are told to come back.
+    pub(crate) fn turn_away(&mut self, step: &mut Step<'_>) {
+        let slice = std::mem::take(&mut self.slice);
+        for job in &slice[self.cursor.min(slice.len())..] {
+            self.refuse(job, Refusal::Busy, step);
+        }
+        self.cursor = 0;
+        while let Some(job) = self.mailbox.pop() {
+            self.refuse(&job, Refusal::Busy, step);
+        }
+        for job in self.parked.drain() {
+            self.refuse(&job, Refusal::Busy, step);
+        }
+    }
+
+    /// Whether it is time to ask for a rebuild: once, and only when the fate of its last block
+    /// is known.
+    pub(crate) fn take_rebuild(&mut self) -> bool {
+        let due = self.wants_rebuild && !self.in_flight();
+        self.wants_rebuild &= !due;
+        due
+    }
+
+    /// Goes on with a state that was rebuilt from the journal.
+    pub(crate) fn install(&mut self, state: ShardState, head: Head, step: &mut Step<'_>) {
+        Law::Replay.holds(state.next_record() == head.next_record);
+        self.state = Some(state);
+        self.head = head;
+        step.counters.rebuilds += 1;
+    }
+
+    /// A look-up came back.
+    pub(crate) fn fetched(
+        &mut self,
+        token: u64,
+        record: Result<Box<Record>, FetchError>,
+        step: &mut Step<'_>,
+    ) {
+        step.counters.fetched += 1;
+        self.parked.fetched(token, record);
+    }
+}
+
+/// The mutants that let an answer leave although what it saw could still be lost.
+fn loose_talk(told: &Told) -> bool {
+    match told.message.answer().verdict {
+        Verdict::Refused(_) => mutant::on(Mutant::RefusalFromUnconfirmed),
+        _ => mutant::on(Mutant::RetryInFlightAnswered),
+    }
+}

@@ -1,0 +1,154 @@
+//! Decide and apply, a slice at a time: slots are looked up and prefetched together, then decided
+//! one by one. A panic harms only the command that caused it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use actors::answer::Answer;
+use actors::codes::Refusal;
+use actors::shard_state::{Decision, Evidence, Now};
+use ledger::ids::RecordNumber;
+use ledger::journal::{FetchError, Journal, Lookup};
+use ledger::record::{Body, Record};
+
+use super::{Phase, Shard, Step};
+use crate::job::{Job, Message, Told};
+use crate::limits::{PANICS_TO_QUARANTINE, SLICE};
+
+impl Shard {
+    /// Decides what waits, as far as the block being filled has room.
+    pub(crate) fn work<J: Journal>(&mut self, journal: &mut J, step: &mut Step<'_>) {
+        self.work_woken(journal, step);
+        while self.state.is_some() && self.filling.has_room() {
+            if self.cursor == self.slice.len() && !self.next_slice() {
+                return;
+            }
+            self.work_slice(journal, step);
+        }
+    }
+
+    /// Takes the next jobs together and asks for the memory they will touch.
+    fn next_slice(&mut self) -> bool {
+        self.slice.clear();
+        self.cursor = 0;
+        while self.slice.len() < SLICE {
+            let Some(job) = self.mailbox.pop() else { break };
+            self.slice.push(job);
+        }
+        let Some(state) = &self.state else { return false };
+        let mut slots = [None; SLICE];
+        for (slot, job) in slots.iter_mut().zip(&self.slice) {
+            *slot = state.prefetch_slot(job.request.tag.number.as_wallet());
+        }
+        for slot in slots.into_iter().flatten() {
+            state.prefetch_memory(slot);
+        }
+        !self.slice.is_empty()
+    }
+
+    /// Decides the slice from the cursor on. After a panic it goes on with the next job.
+    fn work_slice<J: Journal>(&mut self, journal: &mut J, step: &mut Step<'_>) {
+        let slice = std::mem::take(&mut self.slice);
+        while self.cursor < slice.len() && self.state.is_some() && self.filling.has_room() {
+            let unwound = catch_unwind(AssertUnwindSafe(|| {
+                while self.cursor < slice.len() && self.state.is_some() && self.filling.has_room() {
+                    self.one(&slice[self.cursor], None, journal, step);
+                    self.cursor += 1;
+                }
+            }));
+            if unwound.is_err() {
+                let culprit = self.cursor;
+                self.cursor += 1;
+                self.panicked(&slice[culprit], step);
+            }
+        }
+        self.slice = slice;
+    }
+
+    /// Jobs whose evidence has come.
+    fn work_woken<J: Journal>(&mut self, journal: &mut J, step: &mut Step<'_>) {
+        while self.state.is_some() && self.filling.has_room() {
+            let Some((job, position, fetched)) = self.parked.pop_woken() else { return };
+            let unwound = catch_unwind(AssertUnwindSafe(|| match fetched {
+                Ok(record) => self.one(&job, Some((position, &record)), journal, step),
+                Err(FetchError::NoSuchRecord) => self.refuse(&job, Refusal::Internal, step),
+                Err(_) => self.refuse(&job, Refusal::Busy, step),
+            }));
+            if unwound.is_err() {
+                self.panicked(&job, step);
+            }
+        }
+    }
+
+    fn one<J: Journal>(
+        &mut self,
+        job: &Job,
+        evidence: Option<(RecordNumber, &Record)>,
+        journal: &mut J,
+        step: &mut Step<'_>,
+    ) {
+        let Some(state) = &self.state else { return };
+        let at = state.ledger_time(step.clock.wall);
+        let late = job.deadline.is_some_and(|deadline| deadline < step.clock.mono);
+        let evidence = evidence.map(|(position, record)| Evidence { position, record });
+        match state.decide(&Now { at, late, evidence }, &job.request) {
+            Decision::Record(_) if step.full => self.refuse(job, Refusal::Busy, step),
+            Decision::Record(record) => {
+                let number = self.append(at, &record);
+                step.counters.records += 1;
+                self.answer_record(job, &record, number);
+            }
+            Decision::Answer(answer) => {
+                self.tell(Told { reply: job.reply, message: Message::Answer(answer) }, step);
+            }
+            Decision::Statement(statement) => {
+                let message = Message::Statement(Box::new(statement));
+                self.tell(Told { reply: job.reply, message }, step);
+            }
+            Decision::Evidence(position) => self.park(job, position, journal, step),
+        }
+    }
+
+    fn answer_record(&mut self, job: &Job, record: &Record, number: RecordNumber) {
+        let Some(state) = &self.state else { return };
+        let answer = state.answer_of(&job.request, record, number);
+        self.filling_told.push(Told { reply: job.reply, message: Message::Answer(answer) });
+    }
+
+    /// Puts a job aside until the record it needs has been fetched; an unconfirmed one first has
+    /// to be confirmed.
+    fn park<J: Journal>(&mut self, job: &Job, position: RecordNumber, journal: &mut J, step: &mut Step<'_>) {
+        let confirmed = position < self.head.next_record;
+        match self.parked.park(job, position, confirmed) {
+            Some(token) if confirmed => journal.fetch(Lookup { shard: self.id, number: position, token }),
+            Some(_) => {}
+            None => self.refuse(job, Refusal::Busy, step),
+        }
+    }
+
+    /// A no without a record, behind everything this shard has shown to `decide`.
+    pub(super) fn refuse(&mut self, job: &Job, refusal: Refusal, step: &mut Step<'_>) {
+        let answer = Answer::refused(&job.request, self.id, refusal);
+        self.tell(Told { reply: job.reply, message: Message::Answer(answer) }, step);
+    }
+
+    /// The command that panicked is refused by its id. If state was being changed it is dropped,
+    /// and the shard will be rebuilt; repeated panics of one actor quarantine it by name.
+    fn panicked(&mut self, job: &Job, step: &mut Step<'_>) {
+        step.counters.panics += 1;
+        if self.phase == Phase::Applying {
+            self.phase = Phase::Deciding;
+            let told = std::mem::take(&mut self.filling_told);
+            Self::tell_unknown(told, step);
+            self.drop_state();
+        }
+        self.refuse(job, Refusal::Internal, step);
+        let wallet = job.request.tag.number.as_wallet();
+        let panics = self.panics.entry(wallet).or_insert(0);
+        *panics += 1;
+        let known = self.state.as_ref().is_some_and(|state| state.balances(wallet).is_some());
+        if *panics == PANICS_TO_QUARANTINE && known {
+            step.counters.quarantined += 1;
+            self.control(step.clock, Some(wallet), Body::Quarantined);
+        }
+    }
+}
