@@ -1,0 +1,14 @@
+//! What the tests of the format share.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a test"
+)]
+
+pub mod annotate;
+pub mod document;
+pub mod examples;
