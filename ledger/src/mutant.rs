@@ -63,6 +63,24 @@ mutants! {
     CancelFromAnyDevice = "cancel-from-any-device",
 }
 
+/// A request with this tag counter panics in `decide`, in a build with the `mutants` feature.
+pub const POISON_DECIDE: u32 = 0x00de_c1de;
+/// A request with this tag counter panics in `apply`, in a build with the `mutants` feature.
+pub const POISON_APPLY: u32 = 0x00a9_9117;
+
+/// Panics if `counter` is the given poison: how tests make an actor fail at a chosen place.
+#[cfg(feature = "mutants")]
+#[expect(clippy::panic, reason = "that is what it is for; not in any release build")]
+pub fn trip(counter: Option<std::num::NonZeroU32>, poison: u32) {
+    assert!(counter.is_none_or(|counter| counter.get() != poison), "poisoned request");
+}
+
+/// Panics if `counter` is the given poison: never, in this build.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the call must vanish")]
+pub const fn trip(_counter: Option<std::num::NonZeroU32>, _poison: u32) {}
+
 #[cfg(feature = "mutants")]
 static CHOSEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(u8::MAX);
 

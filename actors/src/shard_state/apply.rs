@@ -12,6 +12,7 @@ impl ShardState {
     /// Changes the state by `record`, which is the shard's record number `number`.
     pub fn apply(&mut self, number: RecordNumber, record: &Record) {
         self.last_at = self.last_at.max(record.at);
+        mutant::trip(record.envelope.tag_counter, mutant::POISON_APPLY);
         self.next_record = number.next();
         match &record.body {
             Body::LedgerOpened(genesis) => self.genesis = Some(*genesis),

@@ -198,6 +198,7 @@ impl ShardState {
 
     /// What the addressed actor makes of `request`. Reads and changes nothing.
     pub fn decide(&self, now: &Now<'_>, request: &Request) -> Decision {
+        mutant::trip(request.tag_counter, mutant::POISON_DECIDE);
         match self.consider(now, request) {
             Ok(decision) => decision,
             Err(refusal) => Decision::Answer(Answer::refused(request, self.shard, refusal)),
