@@ -1,22 +1,30 @@
 //! The journal's contract. A journal is a state machine, not a blocking call: blocks and look-ups
-//! are handed over, what became of them comes back as events. `conformance` holds the tests that
-//! every store passes.
+//! are handed over, what became of them comes back as events.
 //!
 //! What a store promises (L3, L7, L8):
 //! - It MUST return from [`Journal::submit`] at once, and MUST NOT report a block confirmed before
 //!   it would be read back after any crash.
 //! - It MUST confirm the blocks of one shard in order. There is at most one of a shard in flight.
-//! - It MUST NOT confirm a block that does not continue the shard's last confirmed one.
+//! - It MUST NOT confirm a block that does not continue the shard's last confirmed one: somebody
+//!   else has written since, so such a block ends in [`Event::Fenced`].
 //! - After [`Event::Dead`] it MUST NOT report anything any more: what was in flight is known only
 //!   after the store was opened anew.
 //! - A block it took MUST NOT meet a full disk: [`Journal::room`] says beforehand.
 //! - What is unknown (a time-out) stays inside the store until it is definite.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
-use crate::block::{Block, Draft, Head};
+pub mod embedded;
+pub mod memory;
+
+use crate::block::{Block, BlockError, Draft, Head, Header};
 use crate::ids::{RecordNumber, ShardId};
 use crate::record::Record;
+
+/// Called when an event was put into an inbox by another thread than its owner's.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// What became of something handed to the journal.
 #[derive(Debug)]
@@ -127,10 +135,32 @@ pub enum ReplayError {
 pub trait Replay {
     /// Calls `visit` for each confirmed block in the order of the store, every payload checked
     /// against its hash and every block against the chain (L7). With `only`, just that shard's
-    /// blocks; then up to that shard's confirmed head at the time of the call.
+    /// blocks; then up to that shard's confirmed head at the time of the call. Gives the heads, by
+    /// shard number, of the shards it visited; others hold the empty head.
     fn replay(
         &self,
         only: Option<ShardId>,
         visit: &mut dyn FnMut(Block<'_>) -> Result<(), ReplayError>,
     ) -> Result<Vec<Head>, ReplayError>;
+}
+
+/// The head of `shard` in heads by shard number.
+pub(crate) fn head_of(heads: &[Head], shard: ShardId) -> Head {
+    heads.get(usize::from(shard.0)).copied().unwrap_or_default()
+}
+
+/// Sets the head of `shard`. The table grows to at most 65,536 heads: a shard's number is a `u16`.
+pub(crate) fn set_head(heads: &mut Vec<Head>, shard: ShardId, head: Head) {
+    let at = usize::from(shard.0);
+    if heads.len() <= at {
+        heads.resize(at + 1, Head::default());
+    }
+    heads[at] = head;
+}
+
+/// L7: moves the shard's head to the block of `header`, if that continues it.
+pub(crate) fn advance(heads: &mut Vec<Head>, header: &Header) -> Result<(), BlockError> {
+    header.continues(&head_of(heads, header.shard))?;
+    set_head(heads, header.shard, header.head());
+    Ok(())
 }

@@ -1,0 +1,164 @@
+//! The real disk: one directory, direct IO where the file system allows it (it is what makes a read
+//! see the device and not the page cache), buffered IO where it does not. The only IO of this crate.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, OFlags};
+
+use super::disk::{Disk, DiskFile, DiskLock, Page, bytes_of, bytes_of_mut};
+
+/// Name of the file that the exclusive lock is taken on.
+pub const LOCK_NAME: &str = "LOCK";
+
+/// A directory of the file system.
+#[derive(Debug)]
+pub struct OsDisk {
+    path: PathBuf,
+    dir: File,
+}
+
+struct OsFile(File);
+
+/// The lock is on the open file and goes with it.
+struct OsLock {
+    _file: File,
+}
+
+impl DiskLock for OsLock {}
+
+impl OsDisk {
+    /// Opens an existing directory.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), dir: File::open(path)? })
+    }
+
+    fn options() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600);
+        options
+    }
+
+    /// Opens with direct IO, or without where the file system refuses it (tmpfs does).
+    fn open_file(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.path.join(name);
+        let file = if create {
+            Self::options().create_new(true).open(&path)?
+        } else {
+            Self::options().open(&path)?
+        };
+        let direct = Self::options().custom_flags(OFlags::DIRECT.bits().cast_signed()).open(&path);
+        Ok(Arc::new(OsFile(match direct {
+            Ok(direct) => direct,
+            Err(error) if error.kind() == ErrorKind::InvalidInput => file,
+            Err(error) => return Err(error),
+        })))
+    }
+}
+
+impl Disk for OsDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let name =
+            |entry: io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+        std::fs::read_dir(&self.path)?.map(name).collect()
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_file(name, true)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_file(name, false)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.path.join(name))
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.dir.sync_all()
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn DiskLock>> {
+        let file = Self::options().create(true).truncate(false).open(self.path.join(LOCK_NAME))?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(OsLock { _file: file }))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let space = rustix::fs::fstatvfs(&self.dir)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
+
+impl DiskFile for OsFile {
+    fn read_at(&self, pages: &mut [Page], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(bytes_of_mut(pages), offset)
+    }
+
+    fn write_at(&self, pages: &[Page], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes_of(pages), offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::embedded::disk::PAGE;
+
+    /// One file's life on whatever file system the path is on.
+    fn a_file_lives(path: &Path) {
+        let disk = OsDisk::open(path).unwrap();
+        let file = disk.create("a.tmp").unwrap();
+        assert_eq!(disk.create("a.tmp").err().unwrap().kind(), ErrorKind::AlreadyExists);
+        let pages = [Page([1; PAGE]), Page([2; PAGE])];
+        file.write_at(&pages, PAGE as u64).unwrap();
+        file.sync().unwrap();
+        disk.rename("a.tmp", "a").unwrap();
+        disk.sync_dir().unwrap();
+        assert_eq!(disk.list().unwrap(), ["a"]);
+
+        let file = disk.open("a").unwrap();
+        let mut read = [Page::ZERO; 3];
+        file.read_at(&mut read, 0).unwrap();
+        assert_eq!((read[0].0[0], read[1].0[0], read[2].0[4_095]), (0, 1, 2));
+        assert_eq!(file.len().unwrap(), 3 * PAGE as u64);
+        assert!(file.read_at(&mut read, PAGE as u64).is_err(), "past the end");
+        assert!(disk.free_bytes().unwrap() > 0);
+        disk.remove("a").unwrap();
+        assert_eq!(disk.open("a").err().unwrap().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_lives_with_and_without_direct_io() {
+        a_file_lives(tempfile::tempdir().unwrap().path());
+        if let Ok(memory) = tempfile::tempdir_in("/dev/shm") {
+            a_file_lives(memory.path());
+        }
+    }
+
+    #[test]
+    fn a_directory_has_one_owner_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (OsDisk::open(dir.path()).unwrap(), OsDisk::open(dir.path()).unwrap());
+        let lock = first.lock().unwrap();
+        assert_eq!(second.lock().err().unwrap().kind(), ErrorKind::WouldBlock);
+        drop(lock);
+        second.lock().unwrap();
+    }
+}
