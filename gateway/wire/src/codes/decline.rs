@@ -1,0 +1,43 @@
+//! Owns: the declines: decided on the wallet's state, recorded, for ever the answer to their id.
+//! Must never: renumber; hold a no that leaves no record (that is a refusal).
+//! Laws: L4 (a decline consumes its id), L2 (floors are kept by declining).
+
+use super::{Kind, codes};
+
+codes! {
+    /// A decided no. It is a record, it consumes the request's id, a retry gets it again.
+    Decline, Kind::Decline;
+    InsufficientFunds = 1, "insufficient_funds", NewId,
+        "The wallet holds less than the amount; the answer carries its balance.",
+        "Show the balance and what is missing; offer a top-up or fewer items.";
+    OverCap = 2, "over_cap", NewId,
+        "The top-up would lift the balance over the festival's cap.",
+        "Show the balance and the cap; offer a smaller amount.";
+    LooksRepeated = 3, "looks_repeated", NewId,
+        "The same wallet paid the same amount at this till a moment ago under another id.",
+        "Ask whether it is a second sale; if so, send it under a new id with the confirm flag.";
+    Cancelled = 4, "cancelled", NewId,
+        "The request was cancelled by its own device; nothing of it stands.",
+        "Show the sale as cancelled; a new sale takes a new id.";
+    Burned = 5, "burned", NewId,
+        "The id was given up before the request arrived; this straggler moved nothing.",
+        "Show the sale as not made; a new sale takes a new id.";
+    WalletBlocked = 6, "wallet_blocked", Useless,
+        "The wallet is blocked. Reserved for a later release.",
+        "Send the guest to the service desk.";
+    TagReplaced = 7, "tag_replaced", Useless,
+        "The wristband was replaced by another. Reserved for a later release.",
+        "Ask for the new wristband; keep the old one.";
+    AlreadyOpen = 8, "already_open", Useless,
+        "The tag has a wallet already; the answer carries its balance.",
+        "Go on: the wallet can be used. At an issuing desk take another wristband.";
+    AlreadyVoided = 9, "already_voided", Useless,
+        "The purchase was voided or cancelled before.",
+        "Show that the money is back already.";
+    TopUpSpent = 10, "top_up_spent", NewId,
+        "The top-up can't be undone: its money is spent. It stands.",
+        "Show the top-up as made; keep the cash.";
+    NoSuchSale = 11, "no_such_sale", NewId,
+        "The wallet knows no purchase with this id.",
+        "Check the receipt and the wristband.";
+}

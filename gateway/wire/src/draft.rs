@@ -1,0 +1,204 @@
+//! Owns: writing requests: one for each command, and the frame that carries many.
+//! Must never: write a request that this crate would not read back.
+//! Laws: L4 (cancel and lookup name the same id twice), L12 (limits hold for the sender too).
+
+use crate::bytes::put;
+use crate::codes::Command;
+use crate::error::WireError;
+use crate::frame::{FrameKind, FrameWriter};
+use crate::id::{RequestId, Uid};
+use crate::limits::{LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUESTS_IN_FRAME, REQUEST_HEAD};
+use crate::request::{Flags, Line, Tender};
+
+/// A request to be sent. Build it with one of the constructors, then set what else is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// What is asked for.
+    pub command: Command,
+    /// Marks.
+    pub flags: Flags,
+    /// How long the sender still waits, milliseconds; 0 is no limit.
+    pub wait_ms: u32,
+    /// The request's id; for cancel and lookup the id in question.
+    pub id: RequestId,
+    /// The tag.
+    pub uid: Uid,
+    /// The till; 0 takes the device's own.
+    pub till: u32,
+    /// When it happened, microseconds since 1970 UTC; 0 is absent.
+    pub happened: i64,
+    /// Minor units.
+    pub amount: i64,
+    /// Void: the sale. Cancel, lookup: the id in question. Purchase: the try it replaces.
+    pub target: RequestId,
+    /// The tag's own counter; 0 is absent.
+    pub tag_counter: u32,
+    /// The operator; 0 is absent.
+    pub operator: u32,
+    /// The zone; 0 is absent.
+    pub zone: u16,
+    /// How a top-up was paid.
+    pub tender: Option<Tender>,
+    /// What a purchase sells.
+    pub lines: &'a [Line],
+}
+
+impl<'a> Request<'a> {
+    /// A request with nothing but its command, id and tag.
+    pub fn bare(command: Command, id: RequestId, uid: Uid) -> Self {
+        Self {
+            command,
+            flags: Flags::default(),
+            wait_ms: 0,
+            id,
+            uid,
+            till: 0,
+            happened: 0,
+            amount: 0,
+            target: RequestId::NONE,
+            tag_counter: 0,
+            operator: 0,
+            zone: 0,
+            tender: None,
+            lines: &[],
+        }
+    }
+
+    /// Opens a wallet for a tag.
+    pub fn open_wallet(id: RequestId, uid: Uid) -> Self {
+        Self::bare(Command::OpenWallet, id, uid)
+    }
+
+    /// Puts money into a wallet.
+    pub fn top_up(id: RequestId, uid: Uid, amount: i64, tender: Tender) -> Self {
+        Self { amount, tender: Some(tender), ..Self::bare(Command::TopUp, id, uid) }
+    }
+
+    /// Sells these lines; the amount is their sum.
+    pub fn purchase(id: RequestId, uid: Uid, lines: &'a [Line]) -> Self {
+        let amount = lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum();
+        Self { amount, lines, ..Self::bare(Command::Purchase, id, uid) }
+    }
+
+    /// Takes a whole purchase back; money goes back, so it names an operator.
+    pub fn void(id: RequestId, uid: Uid, sale: RequestId, operator: u32) -> Self {
+        Self { target: sale, operator, ..Self::bare(Command::Void, id, uid) }
+    }
+
+    /// Reads balance and last movements.
+    pub fn balance(id: RequestId, uid: Uid) -> Self {
+        Self::bare(Command::Balance, id, uid)
+    }
+
+    /// Gives request `id` up.
+    pub fn cancel(id: RequestId, uid: Uid) -> Self {
+        Self { target: id, ..Self::bare(Command::Cancel, id, uid) }
+    }
+
+    /// Asks what became of request `id`.
+    pub fn lookup(id: RequestId, uid: Uid) -> Self {
+        Self { target: id, ..Self::bare(Command::Lookup, id, uid) }
+    }
+
+    /// Bytes of this request on the wire.
+    pub fn size(&self) -> usize {
+        REQUEST_HEAD + self.lines.len() * LINE
+    }
+
+    /// Appends the request to `out`; `false` (and nothing appended) when it has more than 64 lines.
+    pub fn append_to(&self, out: &mut Vec<u8>) -> bool {
+        let (Ok(length), Ok(lines)) = (u16::try_from(self.size()), u8::try_from(self.lines.len())) else {
+            return false;
+        };
+        if usize::from(lines) > MAX_LINES {
+            return false;
+        }
+        out.extend_from_slice(&self.head(length, lines));
+        for line in self.lines {
+            let mut bytes = [0; LINE];
+            put::<0, 4, LINE>(&mut bytes, line.item.to_le_bytes());
+            put::<4, 2, LINE>(&mut bytes, line.quantity.to_le_bytes());
+            put::<8, 4, LINE>(&mut bytes, line.unit_price.to_le_bytes());
+            out.extend_from_slice(&bytes);
+        }
+        true
+    }
+
+    fn head(&self, length: u16, lines: u8) -> [u8; REQUEST_HEAD] {
+        const N: usize = REQUEST_HEAD;
+        let mut head = [0; N];
+        // A Uid has at most ten bytes.
+        let uid_length = u8::try_from(self.uid.as_bytes().len()).unwrap_or(0);
+        put::<0, 2, N>(&mut head, length.to_le_bytes());
+        put::<2, 2, N>(&mut head, [self.command.number(), self.flags.0]);
+        put::<4, 4, N>(&mut head, self.wait_ms.to_le_bytes());
+        put::<8, 8, N>(&mut head, self.id.raw().to_le_bytes());
+        put::<16, 1, N>(&mut head, [uid_length]);
+        put::<17, 10, N>(&mut head, self.uid.padded());
+        put::<27, 1, N>(&mut head, [lines]);
+        put::<28, 4, N>(&mut head, self.till.to_le_bytes());
+        put::<32, 8, N>(&mut head, self.happened.to_le_bytes());
+        put::<40, 8, N>(&mut head, self.amount.to_le_bytes());
+        put::<48, 8, N>(&mut head, self.target.raw().to_le_bytes());
+        put::<56, 4, N>(&mut head, self.tag_counter.to_le_bytes());
+        put::<60, 4, N>(&mut head, self.operator.to_le_bytes());
+        put::<64, 2, N>(&mut head, self.zone.to_le_bytes());
+        put::<66, 1, N>(&mut head, [self.tender.map_or(0, Tender::number)]);
+        head
+    }
+}
+
+/// Sets how long the sender of an encoded request still waits: the one field that changes from try to try.
+///
+/// `request` starts with a request's first byte; shorter than a head, nothing is set.
+pub fn set_wait(request: &mut [u8], wait_ms: u32) {
+    if let Some(head) = request.first_chunk_mut::<REQUEST_HEAD>() {
+        put::<4, 4, REQUEST_HEAD>(head, wait_ms.to_le_bytes());
+    }
+}
+
+/// A frame of requests being written at the end of a buffer.
+#[derive(Debug)]
+#[must_use = "a frame without `finish` has no length"]
+pub struct RequestsWriter<'a> {
+    frame: FrameWriter<'a>,
+    count: u16,
+}
+
+impl<'a> RequestsWriter<'a> {
+    /// Begins a frame of requests.
+    pub fn begin(out: &'a mut Vec<u8>) -> Self {
+        Self { frame: FrameWriter::begin(out, FrameKind::Requests, 0), count: 0 }
+    }
+
+    /// Requests in the frame so far.
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// Appends one request; `false` (and nothing appended) when the frame is full or the request has too many lines.
+    pub fn push(&mut self, request: &Request<'_>) -> bool {
+        let fits = self.fits(request.size()) && request.append_to(self.frame.body());
+        self.count += u16::from(fits);
+        fits
+    }
+
+    /// Appends one request that was encoded before; `false` when the frame is full.
+    pub fn push_encoded(&mut self, request: &[u8]) -> bool {
+        let fits = self.fits(request.len());
+        if fits {
+            self.frame.body().extend_from_slice(request);
+            self.count += 1;
+        }
+        fits
+    }
+
+    fn fits(&self, size: usize) -> bool {
+        self.count < MAX_REQUESTS_IN_FRAME && self.frame.len() + size <= MAX_FRAME_BODY as usize
+    }
+
+    /// Fills in the frame's length and count.
+    pub fn finish(self) -> Result<(), WireError> {
+        self.frame.finish(self.count)
+    }
+}

@@ -1,0 +1,425 @@
+//! Owns: reading requests: the walk over a frame, the borrowed view of one, the lines.
+//! Must never: allocate; decide on state; let one bad request spoil its neighbours.
+//! Laws: L4 (the id is readable even in a request that is refused), L12 (lengths before anything else).
+
+use crate::bytes::{i64_at, u8_at, u16_at, u32_at, u64_at, uid10_at};
+use crate::codes::{Command, Refusal};
+use crate::error::WireError;
+use crate::frame::FrameKind;
+use crate::id::{RequestId, Uid};
+use crate::limits::{LINE, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, REQUEST_HEAD};
+
+/// How money comes in at a top-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Tender {
+    /// Notes and coins in the till's drawer.
+    Cash = 1,
+    /// Given by the festival; never paid out.
+    Bonus = 2,
+}
+
+impl Tender {
+    /// The tender with this number, if this version knows it; 0 is no tender.
+    #[inline]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Cash,
+            2 => Self::Bonus,
+            _ => return None,
+        })
+    }
+
+    /// The number on the wire.
+    #[inline]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Marks on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// The barman says that a sale which looks repeated is a second one.
+    pub const CONFIRM: Self = Self(1);
+    /// Finished while the terminal was cut off, uploaded now.
+    pub const OFFLINE: Self = Self(1 << 1);
+    /// A training sale.
+    pub const TRAINING: Self = Self(1 << 2);
+
+    /// Whether all of `other` are set.
+    #[inline]
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// One line of a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Line {
+    /// The item in the catalogue.
+    pub item: u32,
+    /// How many; at least 1.
+    pub quantity: u16,
+    /// Price of one, in minor units, tax included.
+    pub unit_price: u32,
+}
+
+/// Why one request can't be taken, while its neighbours in the frame can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum BadRequest {
+    /// The command byte is unknown.
+    #[error("unknown command {0}")]
+    Command(u8),
+    /// The counter of the request id is zero.
+    #[error("the request id has counter 0; counters start at 1")]
+    Counter,
+    /// The UID length is not 4, 7 or 10.
+    #[error("a tag uid of {0} bytes; they have 4, 7 or 10")]
+    UidLength(u8),
+    /// More lines than allowed.
+    #[error("{0} lines; at most 64 are taken")]
+    TooManyLines(u8),
+    /// The request is too short for the lines it counts.
+    #[error("{lines} lines do not fit a request of {length} bytes")]
+    LinesMissing {
+        /// Lines counted.
+        lines: u8,
+        /// Bytes of the request.
+        length: usize,
+    },
+    /// A purchase without lines.
+    #[error("a purchase without lines")]
+    NoLines,
+    /// Lines where none belong.
+    #[error("lines in a command that sells nothing")]
+    StrayLines,
+    /// A line that sells nothing.
+    #[error("line {0} has quantity 0")]
+    Quantity(u8),
+    /// The tender byte is unknown.
+    #[error("unknown tender {0}")]
+    Tender(u8),
+    /// A top-up that does not say how it was paid.
+    #[error("a top-up without a tender")]
+    NoTender,
+    /// A void, cancel or lookup that does not say of what.
+    #[error("the command needs a target")]
+    NoTarget,
+    /// A cancel or lookup whose request id and target differ.
+    #[error("cancel and lookup carry the same id as request id and target")]
+    TargetDiffers,
+}
+
+impl BadRequest {
+    /// The code of the answer.
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Self::Command(_) | Self::Tender(_) => Refusal::Unsupported,
+            Self::TooManyLines(_) => Refusal::TooManyLines,
+            Self::Counter
+            | Self::UidLength(_)
+            | Self::LinesMissing { .. }
+            | Self::NoLines
+            | Self::StrayLines
+            | Self::Quantity(_)
+            | Self::NoTender
+            | Self::NoTarget
+            | Self::TargetDiffers => Refusal::Malformed,
+        }
+    }
+}
+
+/// A request that is refused alone: what its answer needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("request {id} (command {command}): {why}")]
+pub struct Malformed {
+    /// The id in it, to address the answer.
+    pub id: RequestId,
+    /// Its command byte, to echo.
+    pub command: u8,
+    /// What is wrong.
+    #[source]
+    pub why: BadRequest,
+}
+
+/// One request, borrowed from the bytes it arrived in. Whoever holds one knows that its structure is valid.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RequestView<'a> {
+    head: &'a [u8; REQUEST_HEAD],
+    lines: &'a [[u8; LINE]],
+    command: Command,
+}
+
+impl<'a> RequestView<'a> {
+    /// Checks the structure of one request of exactly these bytes; bytes after the lines are skipped.
+    ///
+    /// Fewer bytes than a head are told as `None`: there is no id to answer to.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> Option<Result<Self, Malformed>> {
+        let (head, rest) = bytes.split_first_chunk::<REQUEST_HEAD>()?;
+        Some(Self::check(head, rest).map_err(|why| Malformed {
+            id: RequestId::from_raw(u64_at::<8, _>(head)),
+            command: u8_at::<2, _>(head),
+            why,
+        }))
+    }
+
+    #[inline]
+    fn check(head: &'a [u8; REQUEST_HEAD], rest: &'a [u8]) -> Result<Self, BadRequest> {
+        let number = u8_at::<2, _>(head);
+        let command = Command::from_u8(number).ok_or(BadRequest::Command(number))?;
+        let count = u8_at::<27, _>(head);
+        if usize::from(count) > MAX_LINES {
+            return Err(BadRequest::TooManyLines(count));
+        }
+        let lines = rest
+            .as_chunks::<LINE>()
+            .0
+            .get(..usize::from(count))
+            .ok_or(BadRequest::LinesMissing { lines: count, length: REQUEST_HEAD + rest.len() })?;
+        let view = Self { head, lines, command };
+        view.check_names()?;
+        view.check_command()?;
+        Ok(view)
+    }
+
+    #[inline]
+    fn check_names(&self) -> Result<(), BadRequest> {
+        if self.id().counter() == 0 {
+            return Err(BadRequest::Counter);
+        }
+        let uid = u8_at::<16, _>(self.head);
+        if !Uid::length_is_sane(uid) {
+            return Err(BadRequest::UidLength(uid));
+        }
+        match u8_at::<66, _>(self.head) {
+            0..=2 => Ok(()),
+            unknown => Err(BadRequest::Tender(unknown)),
+        }
+    }
+
+    #[inline]
+    fn check_command(&self) -> Result<(), BadRequest> {
+        if self.command == Command::Purchase {
+            return self.check_lines();
+        }
+        if !self.lines.is_empty() {
+            return Err(BadRequest::StrayLines);
+        }
+        match self.command {
+            Command::TopUp if self.tender().is_none() => Err(BadRequest::NoTender),
+            Command::Void | Command::Cancel | Command::Lookup if self.target().is_none() => {
+                Err(BadRequest::NoTarget)
+            }
+            Command::Cancel | Command::Lookup if self.target() != self.id() => Err(BadRequest::TargetDiffers),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn check_lines(&self) -> Result<(), BadRequest> {
+        if self.lines.is_empty() {
+            return Err(BadRequest::NoLines);
+        }
+        match self.lines().position(|line| line.quantity == 0) {
+            None => Ok(()),
+            // At most 64 lines: the index fits.
+            Some(index) => Err(BadRequest::Quantity(u8::try_from(index).unwrap_or(u8::MAX))),
+        }
+    }
+
+    /// What is asked for.
+    #[inline]
+    pub fn command(&self) -> Command {
+        self.command
+    }
+
+    /// The marks.
+    #[inline]
+    pub fn flags(&self) -> Flags {
+        Flags(u8_at::<3, _>(self.head))
+    }
+
+    /// How long its sender still waits, in milliseconds from the moment the frame is read; 0 is no limit.
+    #[inline]
+    pub fn wait_ms(&self) -> u32 {
+        u32_at::<4, _>(self.head)
+    }
+
+    /// Its id; for cancel and lookup the id in question.
+    #[inline]
+    pub fn id(&self) -> RequestId {
+        RequestId::from_raw(u64_at::<8, _>(self.head))
+    }
+
+    /// The tag's UID: 4, 7 or 10 bytes.
+    #[inline]
+    pub fn uid(&self) -> &'a [u8] {
+        let length = usize::from(u8_at::<16, _>(self.head));
+        self.head.get(17..17 + length).unwrap_or_default()
+    }
+
+    /// The tag's UID as a value of its own.
+    #[inline]
+    pub fn owned_uid(&self) -> Option<Uid> {
+        Uid::new(self.uid())
+    }
+
+    /// The ten bytes of the UID field: the UID and its padding.
+    #[inline]
+    pub fn uid_field(&self) -> [u8; 10] {
+        uid10_at::<17, _>(self.head)
+    }
+
+    /// The till it is made for; 0 takes the device's own.
+    #[inline]
+    pub fn till(&self) -> u32 {
+        u32_at::<28, _>(self.head)
+    }
+
+    /// The device's claim when it happened, microseconds since 1970 UTC; 0 is absent.
+    #[inline]
+    pub fn happened(&self) -> i64 {
+        i64_at::<32, _>(self.head)
+    }
+
+    /// The amount in minor units.
+    #[inline]
+    pub fn amount(&self) -> i64 {
+        i64_at::<40, _>(self.head)
+    }
+
+    /// Void: the sale. Cancel and lookup: the id in question. Purchase: the unanswered try it replaces, or none.
+    #[inline]
+    pub fn target(&self) -> RequestId {
+        RequestId::from_raw(u64_at::<48, _>(self.head))
+    }
+
+    /// The tag's own counter; 0 is absent.
+    #[inline]
+    pub fn tag_counter(&self) -> u32 {
+        u32_at::<56, _>(self.head)
+    }
+
+    /// The operator who stands behind it; 0 is absent.
+    #[inline]
+    pub fn operator(&self) -> u32 {
+        u32_at::<60, _>(self.head)
+    }
+
+    /// The zone; 0 is absent.
+    #[inline]
+    pub fn zone(&self) -> u16 {
+        u16_at::<64, _>(self.head)
+    }
+
+    /// How a top-up was paid.
+    #[inline]
+    pub fn tender(&self) -> Option<Tender> {
+        Tender::from_u8(u8_at::<66, _>(self.head))
+    }
+
+    /// Number of lines, at most 64.
+    #[inline]
+    pub fn line_count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The lines, in the order in which they were sent.
+    #[inline]
+    pub fn lines(&self) -> impl ExactSizeIterator<Item = Line> + 'a {
+        self.lines.iter().map(|line| Line {
+            item: u32_at::<0, _>(line),
+            quantity: u16_at::<4, _>(line),
+            unit_price: u32_at::<8, _>(line),
+        })
+    }
+
+    /// Sum of quantity times unit price, in minor units. 64 lines of the largest numbers stay under 2^55.
+    #[inline]
+    pub fn lines_total(&self) -> i64 {
+        self.lines().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum()
+    }
+}
+
+/// Shows what a technician needs; the tag's UID is left out.
+impl std::fmt::Debug for RequestView<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestView")
+            .field("command", &self.command)
+            .field("id", &self.id())
+            .field("amount", &self.amount())
+            .field("target", &self.target())
+            .field("lines", &self.lines.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The requests of one frame whose lengths have all been checked.
+#[derive(Debug, Clone)]
+pub struct Requests<'a> {
+    rest: &'a [u8],
+    left: u16,
+}
+
+/// Walks the lengths of the `count` requests in `body`.
+///
+/// Fails when one length can't be, before any of them is handed out: nobody can tell where the next one starts.
+/// A request that is wrong in itself comes out of the iterator as [`Malformed`], between good neighbours.
+pub fn requests(body: &[u8], count: u16) -> Result<Requests<'_>, WireError> {
+    if count > MAX_REQUESTS_IN_FRAME {
+        return Err(WireError::TooMany { kind: FrameKind::Requests, count, limit: MAX_REQUESTS_IN_FRAME });
+    }
+    let mut rest = body;
+    for index in 0..count {
+        let Some(bytes) = rest.first_chunk::<2>() else {
+            return Err(WireError::RequestsMissing { index, count });
+        };
+        let length = u16::from_le_bytes(*bytes);
+        let sane = (REQUEST_HEAD..=MAX_REQUEST).contains(&usize::from(length));
+        rest = match rest.split_at_checked(usize::from(length)) {
+            Some((_, after)) if sane => after,
+            _ => return Err(bad_length(index, length, body, rest)),
+        };
+    }
+    Ok(Requests { rest: body, left: count })
+}
+
+#[cold]
+fn bad_length(index: u16, length: u16, body: &[u8], rest: &[u8]) -> WireError {
+    WireError::RequestLength {
+        index,
+        at: body.len() - rest.len(),
+        length,
+        left: rest.len(),
+        min: REQUEST_HEAD,
+        max: MAX_REQUEST,
+    }
+}
+
+impl<'a> Iterator for Requests<'a> {
+    type Item = Result<RequestView<'a>, Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let length = u16::from_le_bytes(*self.rest.first_chunk::<2>()?);
+        let (request, rest) = self.rest.split_at_checked(usize::from(length))?;
+        self.rest = rest;
+        RequestView::parse(request)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::from(self.left), Some(usize::from(self.left)))
+    }
+}
+
+impl ExactSizeIterator for Requests<'_> {}

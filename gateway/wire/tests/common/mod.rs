@@ -1,0 +1,90 @@
+//! Owns: generators of valid values, shared by the property tests.
+//! Must never: generate what a terminal may not send.
+//! Laws: none.
+// Clippy knows test functions, not their helpers.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use wire::limits::{MAX_COUNTER, MAX_DEVICE};
+use wire::{Command, Flags, Line, Request, RequestId, Tender, Uid};
+
+/// A request that owns its lines.
+#[derive(Debug, Clone)]
+pub struct Owned {
+    pub request: Request<'static>,
+    pub lines: Vec<Line>,
+}
+
+impl Owned {
+    pub fn borrow(&self) -> Request<'_> {
+        Request { lines: &self.lines, ..self.request }
+    }
+}
+
+pub fn id() -> impl Strategy<Value = RequestId> {
+    (1..=MAX_DEVICE, 1..=MAX_COUNTER).prop_map(|(device, counter)| RequestId::new(device, counter).unwrap())
+}
+
+pub fn uid() -> impl Strategy<Value = Uid> {
+    (prop::sample::select(vec![4_usize, 7, 10]), any::<[u8; 10]>())
+        .prop_map(|(length, bytes)| Uid::new(&bytes[..length]).unwrap())
+}
+
+fn line() -> impl Strategy<Value = Line> {
+    (any::<u32>(), 1..=u16::MAX, any::<u32>()).prop_map(|(item, quantity, unit_price)| Line {
+        item,
+        quantity,
+        unit_price,
+    })
+}
+
+type Small = (u8, u32, u32, u32, u32, u16);
+
+fn shape(
+    command: Command,
+    id: RequestId,
+    uid: Uid,
+    other: RequestId,
+    amount: i64,
+    bonus: bool,
+) -> Request<'static> {
+    let tender = if bonus { Tender::Bonus } else { Tender::Cash };
+    match command {
+        Command::OpenWallet => Request::open_wallet(id, uid),
+        Command::TopUp => Request::top_up(id, uid, amount, tender),
+        Command::Purchase => Request { amount, target: other, ..Request::purchase(id, uid, &[]) },
+        Command::Void => Request::void(id, uid, other, 7),
+        Command::Balance => Request::balance(id, uid),
+        Command::Cancel => Request::cancel(id, uid),
+        Command::Lookup => Request::lookup(id, uid),
+    }
+}
+
+pub fn request() -> impl Strategy<Value = Owned> {
+    let names = (prop::sample::select(Command::ALL.to_vec()), id(), uid(), id());
+    let small = any::<Small>();
+    (names, small, any::<i64>(), any::<i64>(), any::<bool>(), vec(line(), 1..=64)).prop_map(
+        |(
+            (command, id, uid, other),
+            (flags, wait_ms, till, tag_counter, operator, zone),
+            happened,
+            amount,
+            bonus,
+            lines,
+        )| {
+            let request = Request {
+                flags: Flags(flags),
+                wait_ms,
+                till,
+                tag_counter,
+                operator,
+                zone,
+                happened,
+                ..shape(command, id, uid, other, amount, bonus)
+            };
+            let lines = if command == Command::Purchase { lines } else { vec![] };
+            Owned { request, lines }
+        },
+    )
+}
