@@ -7,16 +7,13 @@ use actors::shard_state::ShardState;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use ledger::block::{Head, MAX_PAYLOAD};
 use ledger::ids::{Epoch, LedgerId, ShardId};
-use ledger::journal::{Event, Journal};
+use ledger::journal::{Event, Journal, Waker};
 use ledger::record::Body;
 
 use crate::counters::Counters;
 use crate::job::{Clock, Job, Message, Told};
 use crate::limits::CONTROL_ROOM;
 use crate::shard::{Shard, Step};
-
-/// Wakes a loop that may be asleep.
-pub type Waker = std::sync::Arc<dyn Fn() + Send + Sync>;
 
 /// What travels between two cores.
 #[derive(Debug)]

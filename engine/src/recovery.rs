@@ -49,80 +49,77 @@ pub fn rebuild(replay: &dyn Replay, shard: ShardId) -> Result<Recovered, Recover
     recovering.finish()
 }
 
-/// Replays all `shards` on `threads` threads; the calling thread reads and distributes.
-pub fn recover(replay: &dyn Replay, shards: u16, threads: usize) -> Result<Vec<Recovered>, RecoveryError> {
-    let threads = threads.clamp(1, usize::from(shards.max(1)));
+/// What a reader of a journal calls with each block.
+pub type Visit<'a> = dyn FnMut(Block<'_>) -> Result<(), ReplayError> + 'a;
+
+/// Replays all shards on `threads` threads, while `read` reads the journal on the calling thread.
+/// What it returns comes back beside the shards, which are sorted by number.
+pub fn recover<T, E: From<RecoveryError>>(
+    threads: usize,
+    read: impl FnOnce(&mut Visit<'_>) -> Result<T, E>,
+) -> Result<(T, Vec<Recovered>), E> {
+    let threads = threads.max(1);
     std::thread::scope(|scope| {
         let mut doors = Vec::new();
         let mut workers = Vec::new();
         for worker in 0..threads {
-            let (door, blocks) = crossbeam_channel::bounded::<Batch>(4);
-            doors.push(Door { door, batch: Batch::default() });
-            workers.push(scope.spawn(move || work(worker, threads, shards, &blocks)));
+            let (door, batches) = crossbeam_channel::bounded::<Vec<u8>>(4);
+            doors.push(Door { door, batch: Vec::new() });
+            workers.push(scope.spawn(move || work(worker, threads, &batches)));
         }
-        let read = replay.replay(None, &mut |block| {
+        let read = read(&mut |block| {
             doors[usize::from(block.header.shard.0) % threads].pass(&block);
             Ok(())
         });
         doors.iter_mut().for_each(Door::flush);
         drop(doors);
-        let mut all = Vec::new();
-        for worker in workers {
-            let recovered = worker.join().unwrap_or_else(|_| Vec::new());
-            all.extend(recovered);
-        }
-        read?;
+        // A worker catches what its shards do: its own panic would lose them, and is found below
+        // as shards that are missing.
+        let all: Vec<_> = workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect();
+        let read = read?;
         let mut recovered = all.into_iter().map(Recovering::finish).collect::<Result<Vec<_>, _>>()?;
         recovered.sort_by_key(|(state, _)| state.shard());
-        Ok(recovered)
+        Ok((read, recovered))
     })
 }
 
-/// Blocks on their way to a worker, as bytes.
-#[derive(Default)]
-struct Batch {
-    bytes: Vec<u8>,
-}
-
-/// Bytes after which a batch is passed on.
+/// Bytes after which a batch of blocks is passed on.
 const BATCH: usize = 4 * 1024 * 1024;
 
+/// Blocks on their way to a worker, as bytes.
 struct Door {
-    door: crossbeam_channel::Sender<Batch>,
-    batch: Batch,
+    door: crossbeam_channel::Sender<Vec<u8>>,
+    batch: Vec<u8>,
 }
 
 impl Door {
     fn pass(&mut self, block: &Block<'_>) {
-        self.batch.bytes.extend_from_slice(&block.header.to_bytes());
-        self.batch.bytes.extend_from_slice(block.payload());
-        if self.batch.bytes.len() >= BATCH {
+        self.batch.extend_from_slice(&block.header.to_bytes());
+        self.batch.extend_from_slice(block.payload());
+        if self.batch.len() >= BATCH {
             self.flush();
         }
     }
 
     fn flush(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        // A worker that is gone has stopped at a record; its shards say so when they finish.
-        let _gone = self.door.send(batch);
+        // A worker that is gone has lost its shards; the caller will miss them.
+        let _gone = self.door.send(std::mem::take(&mut self.batch));
     }
 }
 
-fn work(
-    worker: usize,
-    threads: usize,
-    shards: u16,
-    blocks: &crossbeam_channel::Receiver<Batch>,
-) -> Vec<Recovering> {
-    let own = (0..shards).skip(worker).step_by(threads);
-    let mut recovering: Vec<_> = own.map(|shard| Recovering::new(ShardId(shard))).collect();
-    while let Ok(batch) = blocks.recv() {
-        let mut reader = Reader::new(&batch.bytes);
+/// Applies the blocks of every `threads`-th shard. Shards come into being with their first block.
+fn work(worker: usize, threads: usize, batches: &crossbeam_channel::Receiver<Vec<u8>>) -> Vec<Recovering> {
+    let mut recovering: Vec<Recovering> = Vec::new();
+    while let Ok(batch) = batches.recv() {
+        let mut reader = Reader::new(&batch);
         while reader.left() > 0 {
             let Ok(block) = Block::read(&mut reader) else { return recovering };
-            if let Some(shard) = recovering.get_mut(usize::from(block.header.shard.0) / threads) {
-                shard.apply(&block);
+            let index = usize::from(block.header.shard.0) / threads;
+            while recovering.len() <= index {
+                let number = u16::try_from(recovering.len() * threads + worker).unwrap_or(u16::MAX);
+                recovering.push(Recovering::new(ShardId(number)));
             }
+            recovering[index].apply(&block);
         }
     }
     recovering

@@ -70,16 +70,74 @@ pub const POISON_APPLY: u32 = 0x00a9_9117;
 
 /// Panics if `counter` is the given poison: how tests make an actor fail at a chosen place.
 #[cfg(feature = "mutants")]
-#[expect(clippy::panic, reason = "that is what it is for; not in any release build")]
 pub fn trip(counter: Option<std::num::NonZeroU32>, poison: u32) {
     assert!(counter.is_none_or(|counter| counter.get() != poison), "poisoned request");
 }
 
 /// Panics if `counter` is the given poison: never, in this build.
 #[cfg(not(feature = "mutants"))]
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "the call must vanish")]
 pub const fn trip(_counter: Option<std::num::NonZeroU32>, _poison: u32) {}
+
+/// Places at which a test can end a long-lived part of a running server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Point {
+    /// A core loop, at the top of a round.
+    CoreLoop = 1,
+    /// A core loop, after it took answers and before it sent them.
+    CoreLoopAnswering = 2,
+    /// The journal thread, between two writes.
+    Journal = 3,
+    /// The look-up thread.
+    Lookup = 4,
+    /// The thread that rebuilds shards.
+    Recovery = 5,
+    /// The HTTP server's thread.
+    Http = 6,
+}
+
+/// How a part is made to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Strike {
+    /// It panics.
+    Panic = 1,
+    /// It returns as if it were done.
+    End = 2,
+}
+
+#[cfg(feature = "mutants")]
+static ARMED: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
+
+/// The next thread that passes `point` is struck, once.
+#[cfg(feature = "mutants")]
+pub fn arm(point: Point, strike: Strike) {
+    ARMED.store((point as u16) << 8 | strike as u16, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Whether a strike is still waiting for its point to be passed.
+#[cfg(feature = "mutants")]
+pub fn is_armed() -> bool {
+    ARMED.load(std::sync::atomic::Ordering::SeqCst) != 0
+}
+
+/// Panics, or returns `true` for "end here", if a test armed this point.
+#[cfg(feature = "mutants")]
+pub fn struck(point: Point) -> bool {
+    use std::sync::atomic::Ordering::SeqCst;
+    let strike = [Strike::Panic, Strike::End].into_iter().find(|strike| {
+        let armed = (point as u16) << 8 | *strike as u16;
+        ARMED.compare_exchange(armed, 0, SeqCst, SeqCst).is_ok()
+    });
+    assert!(strike != Some(Strike::Panic), "struck at {point:?}");
+    strike.is_some()
+}
+
+/// Whether a test armed this point: never, in this build.
+#[cfg(not(feature = "mutants"))]
+pub const fn struck(_point: Point) -> bool {
+    false
+}
 
 #[cfg(feature = "mutants")]
 static CHOSEN: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(u8::MAX);
