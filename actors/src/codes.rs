@@ -56,7 +56,7 @@ codes! {
     TopUpSpent = 10 "top_up_spent",
     /// The wallet has no applied sale under that id.
     NoSuchSale = 11 "no_such_sale",
-    /// The opening cannot be taken back: the wallet holds money.
+    /// The opening cannot be taken back: the wallet holds money or has a history.
     WalletInUse = 12 "wallet_in_use",
 }
 

@@ -1,5 +1,7 @@
 //! What a record does to the state. The only code that changes actors; it cannot fail.
 
+use ledger::account::AccountKind;
+use ledger::entry::Posting;
 use ledger::ids::{RecordNumber, WalletNumber};
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Line, Record};
@@ -81,13 +83,13 @@ impl ShardState {
                 wallet.note_purchase(record.envelope.till, amount, record.at);
             }
             Body::Voided { position, .. } => {
-                wallet.forget_purchase();
+                wallet.forget_purchase(taken_back(record));
                 if let Some(sale) = position {
                     self.refunds.refund(*sale, number);
                 }
             }
             Body::Cancelled { position } => {
-                wallet.forget_purchase();
+                wallet.forget_purchase(taken_back(record));
                 self.refunds.undo(*position);
                 // Of all that can take effect only an opening moves no money.
                 if record.entry.is_empty() {
@@ -98,7 +100,7 @@ impl ShardState {
         }
     }
 
-    /// L4: what the id came to. A cancel rewrites its target's entry, or leaves it as it was.
+    /// L4: what the id came to. A cancel rewrites its target's entry: taken back, or stands for good.
     fn remember(&mut self, slot: u32, number: RecordNumber, record: &Record) {
         let Some(id) = record.envelope.request else { return };
         if mutant::on(Mutant::IdsForgotten) {
@@ -109,10 +111,13 @@ impl ShardState {
         let balance = wallet.balances().total();
         let content = record.envelope.content;
         if let Body::Cancelled { .. } = record.body {
-            if let (None, Some((place, known))) = (declined, self.memory.find(wallet, id)) {
-                let outcome = Outcome::Declined(Decline::Cancelled);
-                self.memory.rewrite(place, &RememberedEntry { record: number, outcome, balance, ..known });
-            }
+            let Some((place, known)) = self.memory.find(wallet, id) else { return };
+            let outcome = Outcome::Declined(Decline::Cancelled);
+            let entry = match declined {
+                None => RememberedEntry { record: number, outcome, balance, ..known },
+                stands => RememberedEntry { stands, ..known },
+            };
+            self.memory.rewrite(place, &entry);
             return;
         }
         let outcome = match (&record.body, declined) {
@@ -120,6 +125,13 @@ impl ShardState {
             (_, Some(decline)) => Outcome::Declined(decline),
             (_, None) => Outcome::Applied,
         };
-        self.memory.remember(wallet, &RememberedEntry { id, content, record: number, outcome, balance });
+        let entry = RememberedEntry { id, content, record: number, outcome, balance, stands: None };
+        self.memory.remember(wallet, &entry);
     }
+}
+
+/// What a vendor gives back by this record; 0 or less where it takes back no sale.
+fn taken_back(record: &Record) -> i64 {
+    let sales = |posting: &&Posting| posting.account.kind == AccountKind::VendorSales;
+    record.entry.postings().iter().filter(sales).map(|posting| posting.minor).sum()
 }

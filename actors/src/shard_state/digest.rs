@@ -4,6 +4,7 @@
 use blake3::Hasher;
 
 use super::ShardState;
+use crate::codes::Decline;
 use crate::wallet::Wallet;
 
 /// Raised whenever the encoding below changes.
@@ -71,6 +72,7 @@ impl ShardState {
             put(hasher, entry.content.into());
             put(hasher, entry.record.0);
             put(hasher, entry.outcome.number().into());
+            put(hasher, entry.stands.map_or(0, Decline::number).into());
             put(hasher, entry.balance.cast_unsigned());
         }
     }

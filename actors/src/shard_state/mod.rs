@@ -67,6 +67,12 @@ impl<'a> Context<'a> {
         (request.till == Some(till.id)).then_some(till)
     }
 
+    /// Whether the request names no till, or the one its device is assigned to: a record must not
+    /// name a till that the device never stood at.
+    pub(crate) fn till_fits(&self, request: &Request) -> bool {
+        request.till.is_none() || self.till_of(request).is_some()
+    }
+
     /// The evidence, if it was fetched from the position that the state names.
     pub(crate) fn evidence_at(&self, position: RecordNumber) -> Option<&'a Record> {
         let evidence = self.evidence.filter(|evidence| evidence.position == position);
@@ -309,10 +315,16 @@ impl ShardState {
         if let wallet::Verdict::Stands = verdict {
             let known = wallet.and_then(|wallet| self.memory.find(wallet, request.id));
             let (_, entry) = known.ok_or(Refusal::Internal)?;
-            let verdict = Verdict::Applied(entry.outcome);
-            return Ok(Decision::Answer(self.answer(request, verdict, entry.record, entry.balance)));
+            return Ok(Decision::Answer(self.given_up(request, &entry)));
         }
         Self::decision(verdict)
+    }
+
+    /// The answer to a cancel, the first and every later one: what the id's outcome is now; or, if
+    /// it stands, why, with the position and balance of what stands.
+    fn given_up(&self, request: &Request, entry: &RememberedEntry) -> Answer {
+        let verdict = entry.stands.map_or(Verdict::Applied(entry.outcome), Verdict::Declined);
+        self.answer(request, verdict, entry.record, entry.balance)
     }
 
     /// A request never seen on this wallet.
@@ -354,16 +366,16 @@ impl ShardState {
 
     /// The answer to the request whose record was just applied under `number`.
     pub fn answer_of(&self, request: &Request, record: &Record, number: RecordNumber) -> Answer {
-        let slot = self.slots.find(request.tag.number.as_wallet());
-        let balance = slot.map_or(0, |slot| self.slots.at(slot).balances().total());
-        let verdict = match (&request.command, record.decline.and_then(Decline::from_record)) {
-            (Command::Cancel, None) => {
-                let burned = matches!(record.body, ledger::record::Body::Burned { .. });
-                let now = if burned { Decline::Burned } else { Decline::Cancelled };
-                Verdict::Applied(Outcome::Declined(now))
-            }
-            (_, None) => Verdict::Applied(Outcome::Applied),
-            (_, Some(decline)) => Verdict::Declined(decline),
+        let wallet = self.slots.find(request.tag.number.as_wallet()).map(|slot| self.slots.at(slot));
+        if let (Command::Cancel, Some(wallet)) = (&request.command, wallet)
+            && let Some((_, entry)) = self.memory.find(wallet, request.id)
+        {
+            return self.given_up(request, &entry);
+        }
+        let balance = wallet.map_or(0, |wallet| wallet.balances().total());
+        let verdict = match record.decline.and_then(Decline::from_record) {
+            None => Verdict::Applied(Outcome::Applied),
+            Some(decline) => Verdict::Declined(decline),
         };
         self.answer(request, verdict, number, balance)
     }

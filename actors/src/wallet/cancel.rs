@@ -24,7 +24,9 @@ pub(crate) fn cancel(
         }
         return applied(cx, request, Body::Burned { check: request.tag.check }, Entry::none());
     };
-    if entry.outcome != Outcome::Applied {
+    // A declined cancel is final like every answer: the cashier was told that it stands and kept
+    // the cash, so a late copy of the cancel must not take the money back after all.
+    if entry.outcome != Outcome::Applied || entry.stands.is_some() {
         return Verdict::Stands;
     }
     let body = Body::Cancelled { position: entry.record };
@@ -32,7 +34,10 @@ pub(crate) fn cancel(
         return declined(cx, request, body, Decline::AlreadyVoided);
     }
     let Some(record) = cx.evidence_at(entry.record) else { return Verdict::Evidence(entry.record) };
-    if matches!(record.body, Body::WalletOpened { .. }) && wallet.balances.total() != 0 {
+    // Not only a wallet with money: where anything took effect, a void may still bring money back.
+    let others = || memory.newest_first(wallet).filter(|other| other.id != request.id);
+    let in_use = || others().any(|other| other.outcome == Outcome::Applied);
+    if matches!(record.body, Body::WalletOpened { .. }) && in_use() {
         return declined(cx, request, body, Decline::WalletInUse);
     }
     match record.entry.reversed() {

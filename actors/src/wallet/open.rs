@@ -13,6 +13,9 @@ pub(crate) fn open(cx: &Context<'_>, wallet: Option<&Wallet>, request: &Request)
     if !cx.device_may(request, Role::Pair) {
         return Refusal::NotYourRole.into();
     }
+    if !cx.till_fits(request) {
+        return Refusal::WrongTill.into();
+    }
     let body = Body::WalletOpened { check: request.tag.check, festival: request.festival };
     if wallet.is_some_and(Wallet::is_open) {
         return declined(cx, request, body, Decline::AlreadyOpen);

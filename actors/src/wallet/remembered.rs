@@ -4,7 +4,7 @@
 use ledger::ids::{RecordNumber, RequestId};
 
 use super::Wallet;
-use crate::codes::Outcome;
+use crate::codes::{Decline, Outcome};
 use crate::paged::Paged;
 
 const CHUNK: u32 = 8;
@@ -22,7 +22,12 @@ pub struct Entry {
     pub outcome: Outcome,
     /// Minor units in the wallet afterwards; below 2^39 either way.
     pub balance: i64,
+    /// Why a cancel of it was declined: it took effect and stands for good.
+    pub stands: Option<Decline>,
 }
+
+/// In the byte of an outcome: it took effect and stands, the rest is why its cancel was declined.
+const STANDS: u8 = 0x80;
 
 /// Where an entry lies, for rewriting it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +73,7 @@ fn pack(entry: &Entry, spare: u8) -> Detail {
         content: entry.content.to_le_bytes(),
         record: five(entry.record.0.to_le_bytes()),
         balance: five(entry.balance.to_le_bytes()),
-        outcome: entry.outcome.number(),
+        outcome: entry.stands.map_or(entry.outcome.number(), |why| STANDS | why.number()),
         spare,
     }
 }
@@ -77,12 +82,17 @@ fn unpack(id: u64, detail: &Detail) -> Option<Entry> {
     let eight = |five: [u8; 5]| [five[0], five[1], five[2], five[3], five[4], 0, 0, 0];
     // The sign of the balance lies in bit 39: shift it up to the top and back.
     let balance = (i64::from_le_bytes(eight(detail.balance)) << 24) >> 24;
+    let (outcome, stands) = match detail.outcome {
+        why if why & STANDS != 0 => (Outcome::Applied, Decline::from_number(why & !STANDS)),
+        outcome => (Outcome::from_number(outcome)?, None),
+    };
     Some(Entry {
         id: RequestId::new(id)?,
         content: u32::from_le_bytes(detail.content),
         record: RecordNumber(u64::from_le_bytes(eight(detail.record))),
-        outcome: Outcome::from_number(detail.outcome)?,
+        outcome,
         balance,
+        stands,
     })
 }
 
@@ -212,7 +222,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::codes::Decline;
 
     #[test]
     fn a_remembered_id_takes_24_bytes() {
@@ -222,7 +231,9 @@ mod tests {
 
     fn entry(id: u64, balance: i64, outcome: Outcome) -> Entry {
         let id = RequestId::new(id).unwrap();
-        Entry { id, content: 0xdead_beef, record: RecordNumber(RecordNumber::MAX), outcome, balance }
+        let record = RecordNumber(RecordNumber::MAX);
+        let stands = (outcome == Outcome::Applied && balance % 2 == 0).then_some(Decline::TopUpSpent);
+        Entry { id, content: 0xdead_beef, record, outcome, balance, stands }
     }
 
     proptest! {

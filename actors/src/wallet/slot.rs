@@ -124,9 +124,12 @@ impl Wallet {
         (self.last_till, self.last_amount, self.last_second) = (till, amount, second);
     }
 
-    /// After a void or a cancel nothing looks repeated: the sale may be rung up again.
-    pub(crate) fn forget_purchase(&mut self) {
-        (self.last_till, self.last_amount, self.last_second) = (0, 0, 0);
+    /// A sale of `amount` was taken back: if the last purchase was of that amount, the sale may be
+    /// rung up again. Taking back anything else (a top-up, an older sale) forgets nothing.
+    pub(crate) fn forget_purchase(&mut self, amount: i64) {
+        if i64::from(self.last_amount) == amount {
+            (self.last_till, self.last_amount, self.last_second) = (0, 0, 0);
+        }
     }
 }
 
@@ -211,7 +214,9 @@ mod tests {
             let till = TillId::new(till_number).unwrap();
             assert_eq!(wallet.repeats_last(till, amount, At(at), 20), repeats, "{at} {amount} {till}");
         }
-        wallet.forget_purchase();
+        wallet.forget_purchase(650);
+        assert!(wallet.repeats_last(till, 600, At(100_900_000), 20));
+        wallet.forget_purchase(600);
         assert!(!wallet.repeats_last(till, 600, At(100_900_000), 20));
     }
 }

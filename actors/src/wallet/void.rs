@@ -22,6 +22,9 @@ pub(crate) fn void(
     if !cx.device_may(request, Role::Refund) {
         return Refusal::NotYourRole.into();
     }
+    if !cx.till_fits(request) {
+        return Refusal::WrongTill.into();
+    }
     if request.operator.is_none() {
         return Refusal::NoOperator.into();
     }

@@ -1,0 +1,288 @@
+//! One case for every decline and every refusal of every command: the rest of the request is in
+//! order, so that exactly this no is what comes back. And the table is complete: each code that
+//! the crate's source can produce stands in it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use actors::answer::Verdict;
+use actors::codes::{Decline, Refusal};
+use actors::command::{AskedLine, Command, Request};
+use ledger::ids::{DeviceNumber, FestivalId, RequestId, TillId};
+use ledger::record::Mode;
+
+use crate::world::{self, World};
+
+/// Builds what led to the case and returns the request that gets the no.
+type Case = fn(&mut World) -> Request;
+
+fn req(world: &World, device: u32, counter: u64, command: Command) -> Request {
+    world::request(&world.keys, device, counter, 1, command)
+}
+
+fn with(mut request: Request, change: impl FnOnce(&mut Request)) -> Request {
+    change(&mut request);
+    request
+}
+
+/// Band 1 is open (DESK 1) and holds 20.00 paid in (DESK 2) and 5.00 bonus (SUPERVISOR 1).
+fn prepared() -> World {
+    let mut world = World::new();
+    for (device, counter, command) in [
+        (world::DESK, 1, Command::Open),
+        (world::DESK, 2, world::cash(2_000)),
+        (world::SUPERVISOR, 1, world::bonus(500)),
+    ] {
+        assert_eq!(world.tap(device, counter, 1, command), done());
+    }
+    world
+}
+
+fn done() -> Verdict {
+    Verdict::Applied(actors::codes::Outcome::Applied)
+}
+
+fn bought(world: &mut World) -> RequestId {
+    assert_eq!(world.tap(world::BAR, 1, 1, world::buy(1, 1)), done());
+    world::id(world::BAR, 1)
+}
+
+fn lines(count: usize) -> Command {
+    world::purchase(&vec![world::line(2, 1, 400); count])
+}
+
+fn sale(world: &mut World) -> Command {
+    Command::Void { sale: bought(world) }
+}
+
+const DECLINES: &[(Decline, Case)] = &[
+    (Decline::InsufficientFunds, |world| req(world, world::BAR, 9, world::buy(1, 4))),
+    (Decline::OverCap, |world| {
+        assert_eq!(world.tap(world::DESK, 3, 1, world::cash(15_000)), done());
+        req(world, world::DESK, 9, world::cash(world::CAP - 17_500 + 1))
+    }),
+    (Decline::OverCap, |world| {
+        assert_eq!(world.tap(world::DESK, 3, 1, world::cash(15_000)), done());
+        req(world, world::SUPERVISOR, 9, world::bonus(world::CAP - 17_500 + 1))
+    }),
+    (Decline::LooksRepeated, |world| {
+        bought(world);
+        world.pass_seconds(19);
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Decline::Cancelled, |world| {
+        let request = req(world, world::BAR, 9, world::buy(1, 1));
+        world.ask(&request);
+        assert!(matches!(world.tap(world::BAR, 9, 1, Command::Cancel), Verdict::Applied(_)));
+        request
+    }),
+    (Decline::Burned, |world| {
+        assert!(matches!(world.tap(world::BAR, 9, 1, Command::Cancel), Verdict::Applied(_)));
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Decline::Burned, |world| {
+        // On a band that nobody opened: the id is held all the same, and the opening finds it.
+        let open = world::request(&world.keys, world::DESK, 9, 2, Command::Open);
+        assert!(matches!(world.tap(world::DESK, 9, 2, Command::Cancel), Verdict::Applied(_)));
+        open
+    }),
+    (Decline::AlreadyOpen, |world| req(world, world::DESK, 9, Command::Open)),
+    (Decline::AlreadyVoided, |world| {
+        let void = sale(world);
+        assert_eq!(world.tap(world::DESK, 8, 1, void.clone()), done());
+        req(world, world::DESK, 9, void)
+    }),
+    (Decline::AlreadyVoided, |world| {
+        let void = sale(world);
+        assert_eq!(world.tap(world::DESK, 8, 1, void), done());
+        req(world, world::BAR, 1, Command::Cancel)
+    }),
+    (Decline::TopUpSpent, |world| {
+        assert_eq!(world.tap(world::BAR, 1, 1, world::buy(1, 2)), done());
+        req(world, world::DESK, 2, Command::Cancel)
+    }),
+    (Decline::NoSuchSale, |world| req(world, world::DESK, 9, Command::Void { sale: world::id(7, 7) })),
+    (Decline::NoSuchSale, |world| {
+        // A top-up is no sale.
+        req(world, world::DESK, 9, Command::Void { sale: world::id(world::DESK, 2) })
+    }),
+    (Decline::NoSuchSale, |world| {
+        // A declined purchase took nothing.
+        world.tap(world::BAR, 1, 1, world::buy(1, 4));
+        req(world, world::DESK, 9, Command::Void { sale: world::id(world::BAR, 1) })
+    }),
+    (Decline::WalletInUse, |world| req(world, world::DESK, 1, Command::Cancel)),
+];
+
+const REFUSALS: &[(Refusal, Case)] = &[
+    (Refusal::Unauthenticated, |world| req(world, world::STRANGER, 9, Command::Open)),
+    (Refusal::Unauthenticated, |world| req(world, world::STRANGER, 9, Command::Balance)),
+    (Refusal::Unauthenticated, |world| req(world, world::STRANGER, 9, Command::Cancel)),
+    (Refusal::NotYourRole, |world| req(world, world::BAR, 9, Command::Open)),
+    (Refusal::NotYourRole, |world| req(world, world::DESK, 9, world::bonus(500))),
+    (Refusal::NotYourRole, |world| req(world, world::SUPERVISOR, 9, world::cash(500))),
+    (Refusal::NotYourRole, |world| req(world, world::DESK, 9, world::buy(1, 1))),
+    (Refusal::NotYourRole, |world| {
+        let void = sale(world);
+        req(world, world::BAR, 9, void)
+    }),
+    (Refusal::NotYourId, |world| {
+        let device = DeviceNumber::new(world::OTHER_BAR).unwrap();
+        with(req(world, world::BAR, 1, Command::Cancel), |request| request.device = device)
+    }),
+    (Refusal::UnknownTag, |world| world::request(&world.keys, world::BAR, 9, 2, world::buy(1, 1))),
+    (Refusal::UnknownTag, |world| world::request(&world.keys, world::BAR, 9, 2, Command::Balance)),
+    (Refusal::UnknownTag, |world| {
+        // A burned id brings an actor into being, but no wallet.
+        world.tap(world::BAR, 8, 2, Command::Cancel);
+        world::request(&world.keys, world::BAR, 9, 2, world::buy(1, 1))
+    }),
+    (Refusal::WrongFestival, |world| {
+        with(req(world, world::BAR, 9, world::buy(1, 1)), |request| request.festival = FestivalId(2))
+    }),
+    (Refusal::UnknownItemOrPrice, |world| {
+        req(world, world::BAR, 9, world::purchase(&[world::line(77, 1, 650)]))
+    }),
+    (Refusal::UnknownItemOrPrice, |world| {
+        req(world, world::BAR, 9, world::purchase(&[world::line(0, 1, 650)]))
+    }),
+    (Refusal::UnknownItemOrPrice, |world| {
+        req(world, world::BAR, 9, world::purchase(&[world::line(1, 1, 649)]))
+    }),
+    (Refusal::UnknownItemOrPrice, |world| req(world, world::BAR, 9, world::buy(3, 1))),
+    (Refusal::UnknownItemOrPrice, |world| {
+        // A desk has no vendor, so nothing is on sale there.
+        req(world, world::SELLING_DESK, 9, world::buy(1, 1))
+    }),
+    (Refusal::AmountZero, |world| req(world, world::BAR, 9, world::purchase(&[world::line(1, 0, 650)]))),
+    (Refusal::AmountZero, |world| req(world, world::BAR, 9, world::buy(4, 1))),
+    (Refusal::AmountZero, |world| req(world, world::BAR, 9, lines(0))),
+    (Refusal::AmountZero, |world| req(world, world::DESK, 9, world::cash(0))),
+    (Refusal::AmountZero, |world| req(world, world::DESK, 9, world::cash(-500))),
+    (Refusal::AmountTooSmall, |world| req(world, world::DESK, 9, world::cash(99))),
+    (Refusal::AmountTooLarge, |world| req(world, world::DESK, 9, world::cash(15_001))),
+    (Refusal::AmountTooLarge, |world| req(world, world::BAR, 9, world::buy(1, 31))),
+    (Refusal::IdReused, |world| req(world, world::DESK, 2, world::cash(2_001))),
+    (Refusal::IdReused, |world| {
+        with(req(world, world::DESK, 2, world::cash(2_000)), |request| {
+            request.till = TillId::new(4);
+            request.content = world.keys.content(request);
+        })
+    }),
+    (Refusal::Late, |world| {
+        world.late = true;
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Refusal::NoOperator, |world| {
+        let void = sale(world);
+        with(req(world, world::DESK, 9, void), |request| request.operator = None)
+    }),
+    (Refusal::TagCollision, |world| world::request(&world.keys, world::DESK, 9, 101, Command::Open)),
+    (Refusal::TagCollision, |world| world::request(&world.keys, world::DESK, 9, 101, Command::Cancel)),
+    (Refusal::Unsupported, |world| {
+        let mode = Mode { offline: true, training: false };
+        with(req(world, world::BAR, 9, world::buy(1, 1)), |request| request.mode = mode)
+    }),
+    (Refusal::Unsupported, |world| {
+        let mode = Mode { offline: false, training: true };
+        with(req(world, world::BAR, 9, world::buy(1, 1)), |request| request.mode = mode)
+    }),
+    (Refusal::Unsupported, |world| {
+        let id = world::id(world::BAR, 8);
+        with(req(world, world::BAR, 9, world::buy(1, 1)), |request| request.replaces = Some(id))
+    }),
+    (Refusal::WrongTill, |world| at_till(req(world, world::BAR, 9, world::buy(1, 1)), 2)),
+    (Refusal::WrongTill, |world| at_till(req(world, world::BAR, 9, world::buy(1, 1)), 0)),
+    (Refusal::WrongTill, |world| at_till(req(world, world::DESK, 9, world::cash(500)), 4)),
+    (Refusal::WrongTill, |world| at_till(req(world, world::DESK, 9, world::cash(500)), 0)),
+    (Refusal::WrongTill, |world| at_till(req(world, world::DESK, 9, Command::Open), 4)),
+    (Refusal::WrongTill, |world| {
+        let void = sale(world);
+        at_till(req(world, world::DESK, 9, void), 4)
+    }),
+    (Refusal::TooManyLines, |world| req(world, world::BAR, 9, lines(65))),
+    (Refusal::LinesDoNotAddUp, |world| {
+        let lines: Vec<AskedLine> = vec![world::line(1, 1, 650)];
+        let command = Command::Purchase { lines: lines.into(), amount: 649, confirmed: false };
+        req(world, world::BAR, 9, command)
+    }),
+    (Refusal::Quarantined, |world| {
+        world.quarantine(1, true);
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+];
+
+fn at_till(request: Request, till: u32) -> Request {
+    with(request, |request| request.till = TillId::new(till))
+}
+
+#[test]
+fn every_decline_is_a_record_and_the_answer_for_ever() {
+    for (index, (decline, case)) in DECLINES.iter().enumerate() {
+        let mut world = prepared();
+        let request = case(&mut world);
+        let purses = world.purses(1);
+        let reply = world.ask(&request);
+        assert_eq!(reply.verdict(), Verdict::Declined(*decline), "case {index}");
+        assert_eq!(world.purses(1), purses, "case {index}: a decline moved money");
+        let record = &world.history[usize::try_from(reply.answer().record.0).unwrap()];
+        assert_eq!(record.envelope.request, Some(request.id), "case {index}: has a record");
+        world.pass_seconds(3_600);
+        assert_eq!(world.ask(&request), reply, "case {index}: asked again an hour later");
+    }
+}
+
+#[test]
+fn every_refusal_leaves_no_record_and_consumes_nothing() {
+    for (index, (refusal, case)) in REFUSALS.iter().enumerate() {
+        let mut world = prepared();
+        let request = case(&mut world);
+        let (digest, records) = (world.state.digest(), world.history.len());
+        let reply = world.ask(&request);
+        assert_eq!(reply.verdict(), Verdict::Refused(*refusal), "case {index}");
+        assert_eq!((reply.answer().record.0, reply.answer().balance), (0, 0), "case {index} tells state");
+        assert_eq!((world.state.digest(), world.history.len()), (digest, records), "case {index}");
+    }
+}
+
+#[test]
+fn a_shard_without_configuration_serves_no_festival() {
+    let mut world = World::empty();
+    assert_eq!(world.tap(world::DESK, 1, 1, Command::Open), Verdict::Refused(Refusal::WrongFestival));
+}
+
+/// A code that no case produces is a code that nobody has ever seen work.
+#[test]
+fn the_tables_hold_every_code_that_the_source_produces() {
+    let mut named = BTreeSet::new();
+    collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut named);
+    // `Internal` answers states that cannot arise; `Cancelled` and `Burned` are of both worlds.
+    let tabled = DECLINES.iter().map(|(decline, _)| format!("{decline:?}"));
+    let tabled: BTreeSet<_> =
+        tabled.chain(REFUSALS.iter().map(|(refusal, _)| format!("{refusal:?}"))).collect();
+    let missing: Vec<_> = named.difference(&tabled).filter(|name| *name != "Internal").collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+    let reserved = [Decline::WalletBlocked, Decline::TagReplaced].map(|decline| format!("{decline:?}"));
+    let all = Decline::ALL.iter().map(|decline| format!("{decline:?}"));
+    let untested: Vec<_> = all.filter(|name| !tabled.contains(name) && !reserved.contains(name)).collect();
+    assert!(untested.is_empty(), "declines without a case: {untested:?}");
+}
+
+/// Names behind `Decline::` and `Refusal::` in the source, the tables of codes themselves aside.
+fn collect(folder: &Path, named: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, named);
+        } else if path.file_name().is_some_and(|name| name != "codes.rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            for part in text.split("Decline::").skip(1).chain(text.split("Refusal::").skip(1)) {
+                let name: String = part.chars().take_while(char::is_ascii_alphanumeric).collect();
+                if name.starts_with(|first: char| first.is_ascii_uppercase()) {
+                    named.insert(name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The actors from outside: only addresses, requests, records. A naive model predicts every answer
+//! of random histories; tables cover every code, role and command.
+//!
+//! Checks L1 (conservation), L2 (floors), L4 (exactly once), L6 (replay) and L13 (isolation).
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod codes;
+mod configuration;
+mod model;
+mod money;
+mod programs;
+mod regressions;
+mod roles;
+mod world;

@@ -1,0 +1,72 @@
+//! L13: a device acts only in its roles. Every command against every set of roles.
+
+use actors::answer::Verdict;
+use actors::codes::Refusal;
+use actors::command::Command;
+use actors::festival::{Festival, Role, Roles};
+
+use crate::world::{self, World};
+
+/// Each command, and the one role that allows it; `None` where any enrolled device may ask.
+fn commands() -> [(Command, Option<Role>); 8] {
+    [
+        (Command::Open, Some(Role::Pair)),
+        (world::cash(500), Some(Role::TopUp)),
+        (world::bonus(500), Some(Role::Supervise)),
+        (world::buy(1, 1), Some(Role::Sell)),
+        (Command::Void { sale: world::id(world::BAR, 1) }, Some(Role::Refund)),
+        (Command::Balance, None),
+        (Command::Cancel, None),
+        (Command::Lookup, None),
+    ]
+}
+
+/// Device 50 at till 1 with exactly these roles, on an open wallet with money and a sale.
+fn with_roles(roles: Roles) -> World {
+    let mut lists = world::lists();
+    let mut device = lists.devices[0];
+    device.number = ledger::ids::DeviceNumber::new(50).unwrap();
+    device.roles = roles;
+    lists.devices.push(device);
+    let mut world = World::with(&Festival::new(world::settings(), lists).unwrap());
+    world.tap(world::DESK, 1, 1, Command::Open);
+    world.tap(world::DESK, 2, 1, world::cash(2_000));
+    world.tap(world::BAR, 1, 1, world::buy(1, 1));
+    world.pass_seconds(3_600);
+    world
+}
+
+#[test]
+fn every_command_asks_for_its_role_and_no_other() {
+    for mask in 0..=u16::from(u8::MAX) {
+        let roles = Roles(mask);
+        for (command, role) in commands() {
+            let mut world = with_roles(roles);
+            let mut request = world::request(&world.keys, 50, 1, 1, command.clone());
+            request.till = ledger::ids::TillId::new(1);
+            request.content = world.keys.content(&request);
+            let allowed = role.is_none_or(|role| roles.has(role));
+            let verdict = world.ask(&request).verdict();
+            let refused = verdict == Verdict::Refused(Refusal::NotYourRole);
+            assert_eq!(refused, !allowed, "{command:?} with roles {mask:#b} came to {verdict:?}");
+            assert!(refused || !matches!(verdict, Verdict::Refused(_)), "{command:?}: {verdict:?}");
+        }
+    }
+}
+
+/// A device that lost its roles must still learn what became of what it did: else its barman
+/// charges again.
+#[test]
+fn a_device_without_roles_gets_the_answers_of_its_own_ids() {
+    let mut world = with_roles(Roles::default());
+    let sale = world::request(&world.keys, world::BAR, 1, 1, world::buy(1, 1));
+    let first = world.ask(&sale);
+    let mut lists = world::lists();
+    lists.devices.iter_mut().for_each(|device| device.roles = Roles::default());
+    let settings =
+        actors::festival::Settings { version: ledger::ids::Version::new(2).unwrap(), ..world::settings() };
+    world.adopt(&Festival::new(settings, lists).unwrap());
+    assert_eq!(world.ask(&sale), first);
+    let refused = Verdict::Refused(Refusal::NotYourRole);
+    assert_eq!(world.tap(world::BAR, 2, 1, world::buy(1, 1)), refused);
+}
