@@ -66,7 +66,7 @@ impl Flags {
 pub struct Line {
     /// The item in the catalogue.
     pub item: u32,
-    /// How many; at least 1.
+    /// How many.
     pub quantity: u16,
     /// Price of one, in minor units, tax included.
     pub unit_price: u32,
@@ -101,9 +101,6 @@ pub enum BadRequest {
     /// Lines where none belong.
     #[error("lines in a command that sells nothing")]
     StrayLines,
-    /// A line that sells nothing.
-    #[error("line {0} has quantity 0")]
-    Quantity(u8),
     /// The tender byte is unknown.
     #[error("unknown tender {0}")]
     Tender(u8),
@@ -129,7 +126,6 @@ impl BadRequest {
             | Self::LinesMissing { .. }
             | Self::NoLines
             | Self::StrayLines
-            | Self::Quantity(_)
             | Self::NoTender
             | Self::NoTarget
             | Self::TargetDiffers => Refusal::Malformed,
@@ -209,7 +205,7 @@ impl<'a> RequestView<'a> {
     #[inline]
     fn check_command(&self) -> Result<(), BadRequest> {
         if self.command == Command::Purchase {
-            return self.check_lines();
+            return if self.lines.is_empty() { Err(BadRequest::NoLines) } else { Ok(()) };
         }
         if !self.lines.is_empty() {
             return Err(BadRequest::StrayLines);
@@ -221,18 +217,6 @@ impl<'a> RequestView<'a> {
             }
             Command::Cancel | Command::Lookup if self.target() != self.id() => Err(BadRequest::TargetDiffers),
             _ => Ok(()),
-        }
-    }
-
-    #[inline]
-    fn check_lines(&self) -> Result<(), BadRequest> {
-        if self.lines.is_empty() {
-            return Err(BadRequest::NoLines);
-        }
-        match self.lines().position(|line| line.quantity == 0) {
-            None => Ok(()),
-            // At most 64 lines: the index fits.
-            Some(index) => Err(BadRequest::Quantity(u8::try_from(index).unwrap_or(u8::MAX))),
         }
     }
 
@@ -279,7 +263,7 @@ impl<'a> RequestView<'a> {
         uid10_at::<17, _>(self.head)
     }
 
-    /// The till it is made for; 0 takes the device's own.
+    /// The till it is made for; 0 is absent.
     #[inline]
     pub fn till(&self) -> u32 {
         u32_at::<28, _>(self.head)

@@ -119,7 +119,6 @@ fn a_bad_request_is_refused_alone_under_its_id() {
         (&purchase, 27, 0, BadRequest::NoLines, Refusal::Malformed),
         (&purchase, 27, 2, BadRequest::LinesMissing { lines: 2, length: 84 }, Refusal::Malformed),
         (&purchase, 27, 65, BadRequest::TooManyLines(65), Refusal::TooManyLines),
-        (&purchase, 76, 0, BadRequest::Quantity(0), Refusal::Malformed),
         (&purchase, 66, 3, BadRequest::Tender(3), Refusal::Unsupported),
         (&top_up, 66, 0, BadRequest::NoTender, Refusal::Malformed),
         (&void, 48, 0, BadRequest::NoTarget, Refusal::Malformed),

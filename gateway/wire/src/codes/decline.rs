@@ -8,10 +8,10 @@ codes! {
     /// A decided no. It is a record, it consumes the request's id, a retry gets it again.
     Decline, Kind::Decline;
     InsufficientFunds = 1, "insufficient_funds", NewId,
-        "The wallet holds less than the amount; the answer carries its balance.",
+        "The wallet holds less than the amount; the answer carries what it holds.",
         "Show the balance and what is missing; offer a top-up or fewer items.";
     OverCap = 2, "over_cap", NewId,
-        "The top-up would lift the balance over the festival's cap.",
+        "The balance would pass the festival's cap.",
         "Show the balance and the cap; offer a smaller amount.";
     LooksRepeated = 3, "looks_repeated", NewId,
         "The same wallet paid the same amount at this till a moment ago under another id.",
@@ -32,12 +32,15 @@ codes! {
         "The tag has a wallet already; the answer carries its balance.",
         "Go on: the wallet can be used. At an issuing desk take another wristband.";
     AlreadyVoided = 9, "already_voided", Useless,
-        "The purchase was voided or cancelled before.",
+        "The purchase was voided before: its money is back in the wallet.",
         "Show that the money is back already.";
     TopUpSpent = 10, "top_up_spent", NewId,
-        "The top-up can't be undone: its money is spent. It stands.",
+        "The request can't be undone: its money is spent. It stands.",
         "Show the top-up as made; keep the cash.";
     NoSuchSale = 11, "no_such_sale", NewId,
-        "The wallet knows no purchase with this id.",
+        "The wallet knows no purchase with this id that took effect.",
         "Check the receipt and the wristband.";
+    WalletInUse = 12, "wallet_in_use", NewId,
+        "The opening can't be undone: the wallet holds money. It stands.",
+        "Show the wallet as open.";
 }

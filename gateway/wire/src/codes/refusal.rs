@@ -8,7 +8,7 @@ codes! {
     /// A no without a record. This copy of the request did nothing; an earlier copy may have.
     Refusal, Kind::Refusal;
     Malformed = 64, "malformed", Useless,
-        "The bytes are not a valid request: an impossible length, tag, quantity or field.",
+        "The bytes are not a valid request: an impossible length, tag or field.",
         "Show an error and log the request: the software is wrong.";
     Unauthenticated = 65, "unauthenticated", Useless,
         "The device is not enrolled, or its enrolment has ended.",
@@ -29,10 +29,10 @@ codes! {
         "A line names an item that this till does not sell, or another price than the catalogue's.",
         "Load the new configuration, rebuild the sale, send it under a new id.";
     AmountZero = 71, "amount_zero", Useless,
-        "The amount is zero or negative.",
+        "The amount is zero or negative, or a line has quantity zero.",
         "Ask for an amount.";
     AmountTooLarge = 72, "amount_too_large", Useless,
-        "The amount is over the festival's largest.",
+        "The amount is over the festival's largest sale or top-up.",
         "Show the limit; split the sale if the house rules allow it.";
     IdReused = 73, "id_reused", Useless,
         "The id was used before for a request with another content.",
@@ -53,7 +53,7 @@ codes! {
         "The tag can't be told from another one; it can't be opened.",
         "Take another wristband.";
     Unsupported = 79, "unsupported", Useless,
-        "The server does not know this command, tender or version.",
+        "The server does not know this command, tender, mark or version.",
         "Show that the software must be brought to the server's version.";
     WrongTill = 80, "wrong_till", Useless,
         "The device is not assigned to this till.",
@@ -67,4 +67,7 @@ codes! {
     Quarantined = 83, "quarantined", SameId,
         "The wallet made the server fail repeatedly and is set aside until a person has looked.",
         "Send the guest to the service desk.";
+    AmountTooSmall = 84, "amount_too_small", Useless,
+        "The amount is under the festival's smallest top-up.",
+        "Show the limit; ask for a larger amount.";
 }
