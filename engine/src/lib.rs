@@ -8,6 +8,7 @@
 
 pub mod core;
 pub mod counters;
+pub mod genesis;
 pub mod host;
 pub mod job;
 pub mod limits;

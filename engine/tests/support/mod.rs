@@ -1,0 +1,189 @@
+//! A small festival and cores over the in-memory journal, for tests of the engine.
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use actors::address::Keys;
+use actors::command::{AskedLine, Command, Request};
+use actors::festival::{
+    Device, Festival, Item, Limits, Lists, LocalTime, Purse, Role, Roles, Settings, Till, Vendor,
+};
+use engine::core::{Core, CoreParts, Layout, Peer};
+use engine::job::{Clock, Job, Lane, Mono, Reply, Told};
+use engine::recovery;
+use ledger::ids::{
+    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RequestId, TillId, VendorId, Version,
+};
+use ledger::journal::Replay as _;
+use ledger::journal::memory::{Door, Memory};
+use ledger::money::{Currency, VatRate};
+use ledger::record::{Genesis, Mode, Tender};
+
+/// Sells at till 1.
+pub const SELLER: u32 = 1;
+/// Opens, tops up and refunds at the desk, till 2.
+pub const DESK: u32 = 2;
+/// Price of item 1, at vendor 1.
+pub const BEER: i64 = 650;
+
+pub fn festival() -> Festival {
+    let vendor = VendorId::new(1).unwrap();
+    let till =
+        |id, vendor| Till { id: TillId::new(id).unwrap(), vendor, zone: None, name: format!("till {id}") };
+    let device = |number, till, roles: &[Role]| Device {
+        number: DeviceNumber::new(number).unwrap(),
+        till: TillId::new(till).unwrap(),
+        roles: roles.iter().fold(Roles::default(), |roles, role| roles.with(*role)),
+    };
+    let limits = Limits {
+        balance_cap: 25_000,
+        top_up_min: 100,
+        top_up_max: 15_000,
+        largest_amount: 50_000,
+        looks_repeated_seconds: 20,
+    };
+    let settings = Settings {
+        id: FestivalId(1),
+        version: Version::new(1).unwrap(),
+        name: "Test Fields".into(),
+        currency: Currency::EUR,
+        limits,
+        purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
+        local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
+    };
+    let lists = Lists {
+        vendors: vec![Vendor { id: vendor, name: "Bar".into() }],
+        items: vec![Item {
+            id: ItemId::new(1).unwrap(),
+            vendor,
+            price: u32::try_from(BEER).unwrap(),
+            vat: VatRate::new(2_000).unwrap(),
+            name: "Beer".into(),
+        }],
+        tills: vec![till(1, Some(vendor)), till(2, None)],
+        devices: vec![
+            device(SELLER, 1, &[Role::Sell]),
+            device(DESK, 2, &[Role::Pair, Role::TopUp, Role::Refund, Role::Supervise]),
+        ],
+    };
+    Festival::new(settings, lists).unwrap()
+}
+
+pub fn keys() -> Keys {
+    Keys::derive(&[7; 32])
+}
+
+pub fn clock(micros: u64) -> Clock {
+    Clock { wall: At(1_700_000_000_000_000 + i64::try_from(micros).unwrap()), mono: Mono(micros) }
+}
+
+/// A founded ledger of `shards` in memory.
+pub fn found(memory: &Memory, shards: u16) {
+    let genesis = Genesis { ledger: LedgerId([9; 16]), shards, level: ledger::LEVEL, key_id: keys().id() };
+    let mut door = memory.door(None);
+    let at = clock(0).wall;
+    engine::genesis::found(&mut door, &genesis, &festival(), at, || {
+        memory.confirm(1);
+    })
+    .unwrap();
+}
+
+/// Cores over a founded memory; shard s at core s modulo their number.
+pub fn cores(memory: &Memory, loops: u16) -> Vec<Core<Door>> {
+    let read = |visit: &mut recovery::Visit<'_>| {
+        memory.replay(None, visit).map_err(|error| recovery::RecoveryError::Replay(error))
+    };
+    let (_, shards) = recovery::recover(1, read).unwrap();
+    let last = shards.iter().map(|(state, _)| state.epoch().0).max().unwrap();
+    let epoch = Epoch(last + 1);
+    let mut peers = Vec::new();
+    let mut inboxes = Vec::new();
+    for _ in 0..loops {
+        let (sender, inbox) = crossbeam_channel::bounded(64);
+        peers.push(Peer { sender, waker: std::sync::Arc::new(|| {}) });
+        inboxes.push(inbox);
+    }
+    let homes = shards.iter().map(|(state, _)| state.shard().0 % loops).collect();
+    let layout = Layout { homes, peers };
+    let mut own: Vec<Vec<_>> = (0..loops).map(|_| Vec::new()).collect();
+    for recovered in shards {
+        own[usize::from(recovered.0.shard().0 % loops)].push(recovered);
+    }
+    let mut cores = Vec::new();
+    for ((shards, inbox), number) in own.into_iter().zip(inboxes).zip(0..) {
+        let (ledger, layout) = (LedgerId([9; 16]), layout.clone());
+        let journal = memory.door(None);
+        let mut core = Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox });
+        core.open_epoch(clock(0), epoch);
+        cores.push(core);
+    }
+    cores
+}
+
+pub fn uid(band: u8) -> [u8; 7] {
+    [4, band, 3, 4, 5, 6, 7]
+}
+
+/// A request of `device` with its `counter` about a band.
+pub fn request(device: u32, counter: u64, band: u8, command: Command) -> Request {
+    let number = DeviceNumber::new(device).unwrap();
+    let till = if device == SELLER { 1 } else { 2 };
+    let mut request = Request {
+        id: RequestId::of(number, counter).unwrap(),
+        content: 0,
+        device: number,
+        festival: FestivalId(1),
+        tag: keys().tag(&uid(band)),
+        till: TillId::new(till),
+        happened: None,
+        operator: OperatorId::new(5),
+        zone: None,
+        tag_counter: None,
+        mode: Mode::default(),
+        replaces: None,
+        command,
+    };
+    request.content = keys().content(&request);
+    request
+}
+
+pub fn open(counter: u64, band: u8) -> Request {
+    request(DESK, counter, band, Command::Open)
+}
+
+pub fn top_up(counter: u64, band: u8, amount: i64) -> Request {
+    request(DESK, counter, band, Command::TopUp { tender: Tender::Cash, amount })
+}
+
+pub fn buy(counter: u64, band: u8, quantity: u16) -> Request {
+    let lines = [AskedLine { item: 1, quantity, unit_price: u32::try_from(BEER).unwrap() }];
+    let amount = BEER * i64::from(quantity);
+    request(
+        SELLER,
+        counter,
+        band,
+        Command::Purchase { lines: lines.into_iter().collect(), amount, confirmed: true },
+    )
+}
+
+pub fn job(home: u16, token: u64, request: Request) -> Job {
+    Job { reply: Reply { home, token }, deadline: None, lane: Lane::Live, request }
+}
+
+/// Submits requests to a core (tokens 0, 1, ...), without turning it.
+pub fn submit(core: &mut Core<Door>, requests: impl IntoIterator<Item = Request>) {
+    let mut jobs: Vec<_> = (0..).zip(requests).map(|(token, request)| job(0, token, request)).collect();
+    core.submit(&mut jobs);
+}
+
+/// Turns a core until it has nothing to do; returns what it told.
+pub fn settle(core: &mut Core<Door>, at: u64) -> Vec<Told> {
+    let mut told = Vec::new();
+    for _ in 0..100 {
+        let turn = core.turn(clock(at));
+        told.append(core.ready());
+        if !turn.more && !turn.in_flight {
+            break;
+        }
+    }
+    told
+}
