@@ -2,6 +2,7 @@
 //! back from its journal, the repeated offender is quarantined by name. Runs in a build with the
 //! `mutants` feature, where a request can be made to panic at a chosen place.
 #![cfg(feature = "mutants")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 

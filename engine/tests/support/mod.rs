@@ -89,9 +89,8 @@ pub fn found(memory: &Memory, shards: u16) {
 
 /// Cores over a founded memory; shard s at core s modulo their number.
 pub fn cores(memory: &Memory, loops: u16) -> Vec<Core<Door>> {
-    let read = |visit: &mut recovery::Visit<'_>| {
-        memory.replay(None, visit).map_err(|error| recovery::RecoveryError::Replay(error))
-    };
+    let read =
+        |visit: &mut recovery::Visit<'_>| memory.replay(None, visit).map_err(recovery::RecoveryError::Replay);
     let (_, shards) = recovery::recover(1, read).unwrap();
     let last = shards.iter().map(|(state, _)| state.epoch().0).max().unwrap();
     let epoch = Epoch(last + 1);
