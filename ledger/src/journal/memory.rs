@@ -277,6 +277,14 @@ impl Door {
     }
 }
 
+impl Drop for Door {
+    /// What was not begun is withdrawn.
+    fn drop(&mut self) {
+        let number = self.number;
+        self.lock().waiting.retain(|waiting| waiting.begun || waiting.door != number);
+    }
+}
+
 impl Journal for Door {
     fn submit(&mut self, draft: Box<Draft>) -> Result<(), SubmitError> {
         let mut state = self.lock();

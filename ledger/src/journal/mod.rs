@@ -1,5 +1,6 @@
 //! The journal's contract. A journal is a state machine, not a blocking call: blocks and look-ups
-//! are handed over, what became of them comes back as events.
+//! are handed over, what became of them comes back as events. `conformance` holds the suite
+//! that every store passes.
 //!
 //! What a store promises (L3, L7, L8):
 //! - It MUST return from [`Journal::submit`] at once, and MUST NOT report a block confirmed before
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+pub mod conformance;
 pub mod embedded;
 pub mod memory;
 
@@ -23,7 +25,8 @@ use crate::block::{Block, BlockError, Draft, Head, Header};
 use crate::ids::{RecordNumber, ShardId};
 use crate::record::Record;
 
-/// Called when an event was put into an inbox by another thread than its owner's.
+/// Called when an event was put into an inbox by another thread than its owner's. It must not call
+/// back into the journal, only see to it that the owner asks for its events.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// What became of something handed to the journal.

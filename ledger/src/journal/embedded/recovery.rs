@@ -1,0 +1,262 @@
+//! Opening a log: one pass over all of it, then the decision about its end.
+//!
+//! A bad frame is *damage* and stops the start, with its place named, if a good later frame exists
+//! (one write is in flight at a time, so the bad one was flushed once) or if the MARK has passed it.
+//! Else it is a *torn tail*: cut, its bytes kept in a file, its place zeroed so that they can never be
+//! believed again. What rots after the last MARK is taken for torn. The last good frame may never
+//! have been flushed, by a process that died or by a flush that failed: it is read back, written
+//! again byte for byte and flushed before anything is believed (L3).
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::disk::{Disk, PAGE, Page};
+use super::frame::Place;
+use super::index::Index;
+use super::mark::{MARK_NAME, MarkFile};
+use super::scan::{BIG_READ, Found, Window, damaged, each_block};
+use super::segment::{self, Segment, SegmentHeader};
+use crate::block::{Block, Head};
+use crate::journal::{ReplayError, advance};
+use crate::mutant::{self, Mutant};
+
+/// Calls for each block, in the order of the log.
+pub type Visit<'a> = &'a mut dyn FnMut(Block<'_>) -> Result<(), ReplayError>;
+
+const TORN_MAKING: &str = "torn.tmp";
+
+/// What a log held.
+pub struct Recovered {
+    /// Where the next frame goes.
+    pub current: Segment,
+    /// Empty segments behind it.
+    pub ready: VecDeque<Segment>,
+    /// By shard number.
+    pub heads: Vec<Head>,
+    /// Of every block.
+    pub index: Index,
+    /// The open MARK.
+    pub mark: MarkFile,
+    /// The last frame; number 0 in an empty log.
+    pub last: Place,
+    /// How many blocks.
+    pub blocks: u64,
+    /// Bytes of all frames, padding included.
+    pub bytes: u64,
+    /// Files that keep what was cut.
+    pub torn: Vec<String>,
+}
+
+/// Bytes that are not zero behind the last good frame of a segment.
+struct Dirty {
+    segment: usize,
+    from: u64,
+    until: u64,
+}
+
+struct Scan<'a, 'v> {
+    disk: &'a dyn Disk,
+    visit: Visit<'v>,
+    window: Window,
+    mark: Place,
+    last: Place,
+    last_bytes: u64,
+    heads: Vec<Head>,
+    index: Index,
+    blocks: u64,
+    bytes: u64,
+}
+
+/// Numbers of the segments in a directory, in order.
+pub fn segment_numbers(disk: &dyn Disk) -> io::Result<Vec<u64>> {
+    let mut numbers: Vec<u64> = disk.list()?.iter().filter_map(|name| segment::number_in(name)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Reads a log that is there; `None` if there is none.
+pub fn recover(disk: &dyn Disk, visit: Visit<'_>) -> Result<Option<Recovered>, ReplayError> {
+    let numbers = segment_numbers(disk)?;
+    let mark = open_mark(disk, numbers.is_empty())?;
+    let Some(mark) = mark else { return Ok(None) };
+    let mut segments = open_segments(disk, &numbers)?;
+    let mut scan = Scan {
+        disk,
+        visit,
+        window: Window::new(BIG_READ),
+        mark: mark.place,
+        last: Place::default(),
+        last_bytes: 0,
+        heads: Vec::new(),
+        index: Index::default(),
+        blocks: 0,
+        bytes: 0,
+    };
+    let dirty = scan.walk(&mut segments)?;
+    let torn = scan.settle(&segments, &dirty)?;
+    let current = usize::try_from(scan.last.segment.saturating_sub(1)).unwrap_or_default();
+    let mut ready: VecDeque<Segment> = segments.into_iter().skip(current).collect();
+    let current = ready.pop_front().ok_or_else(|| damaged(1, 0, "the segment is missing"))?;
+    let Scan { last, heads, index, blocks, bytes, .. } = scan;
+    Ok(Some(Recovered { current, ready, heads, index, mark, last, blocks, bytes, torn }))
+}
+
+/// `None` if no log was ever finished here.
+fn open_mark(disk: &dyn Disk, no_segment: bool) -> Result<Option<MarkFile>, ReplayError> {
+    let wrong = |what: &str| ReplayError::Damaged { place: MARK_NAME.to_owned(), what: what.to_owned() };
+    let mark = match MarkFile::open(disk) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && no_segment => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(wrong("the file is missing")),
+        Err(error) => return Err(error.into()),
+        Ok(None) => return Err(wrong("neither of its two pages is whole")),
+        Ok(Some(mark)) => mark,
+    };
+    if no_segment && mark.place.frame > 0 {
+        return Err(wrong("it names a frame, but there is no segment"));
+    }
+    Ok((!no_segment).then_some(mark))
+}
+
+/// Opens every segment; they must be there without a gap.
+fn open_segments(disk: &dyn Disk, numbers: &[u64]) -> Result<Vec<Segment>, ReplayError> {
+    let mut segments = Vec::with_capacity(numbers.len());
+    for (number, expected) in numbers.iter().zip(1..) {
+        if *number != expected {
+            return Err(damaged(expected, 0, "the segment is missing"));
+        }
+        match segment::open(disk, expected)? {
+            Ok(segment) => segments.push(segment),
+            Err(wrong) => return Err(damaged(expected, 0, wrong)),
+        }
+    }
+    Ok(segments)
+}
+
+impl Scan<'_, '_> {
+    /// Reads all segments. Gives the torn tail, if there is one: at most one run of bytes in each
+    /// segment from the first bad place on.
+    fn walk(&mut self, segments: &mut [Segment]) -> Result<Vec<Dirty>, ReplayError> {
+        let mut dirty = Vec::new();
+        for at in 0..segments.len() {
+            let end = if dirty.is_empty() { self.segment(&segments[at])? } else { segment::FIRST_FRAME };
+            segments[at].offset = end;
+            let Segment { header, file, .. } = &segments[at];
+            let Some(until) = segment::dirty_until(&**file, end, header.bytes)? else { continue };
+            if dirty.is_empty() {
+                self.damage_or_torn(&segments[at..], end)?;
+            }
+            dirty.push(Dirty { segment: at, from: end, until });
+        }
+        if self.last.frame < self.mark.frame {
+            let what = format!(
+                "the MARK says that frame {} was confirmed, the log ends with frame {}",
+                self.mark.frame, self.last.frame
+            );
+            return Err(damaged(self.mark.segment, self.mark.offset, what));
+        }
+        Ok(dirty)
+    }
+
+    /// Reads the good frames of one segment; gives the offset behind them.
+    fn segment(&mut self, segment: &Segment) -> Result<u64, ReplayError> {
+        let SegmentHeader { number, generation, bytes } = segment.header;
+        let Self { window, heads, index, visit, .. } = self;
+        index.add_segment(segment.header);
+        window.enter(std::sync::Arc::clone(&segment.file), bytes);
+        let mut place = Place { generation, segment: number, offset: segment::FIRST_FRAME, frame: 0 };
+        loop {
+            place.frame = self.last.frame + 1;
+            let Found::Frame(frame) = window.frame(&place)? else { return Ok(place.offset) };
+            if place.frame == self.mark.frame && place != self.mark {
+                return Err(damaged(number, place.offset, "the MARK names another place for this frame"));
+            }
+            each_block(&frame, &place, |block| {
+                block.check()?;
+                advance(heads, &block.header)?;
+                let head = block.header.head();
+                index.note(block.header.shard, block.header.first, head.next_record, &place);
+                self.blocks += 1;
+                Ok(visit(block)?)
+            })?;
+            self.last = place;
+            self.last_bytes = frame.header.total() as u64;
+            self.bytes += self.last_bytes;
+            place.offset += self.last_bytes;
+        }
+    }
+
+    /// Something that is not a good frame lies at `offset` of the first of `segments`.
+    fn damage_or_torn(&mut self, segments: &[Segment], offset: u64) -> Result<(), ReplayError> {
+        if mutant::on(Mutant::DamageTakenForTorn) {
+            return Ok(());
+        }
+        let number = segments.first().map_or(0, |segment| segment.header.number);
+        let expected = self.last.frame + 1;
+        if expected <= self.mark.frame {
+            let what = format!("frame {expected} is not what was written; it was confirmed once (MARK)");
+            return Err(damaged(number, offset, what));
+        }
+        for (at, segment) in segments.iter().enumerate() {
+            let from = if at == 0 { offset } else { segment::FIRST_FRAME };
+            self.window.enter(std::sync::Arc::clone(&segment.file), segment.header.bytes);
+            if let Some(later) = self.window.find_later(&segment.header, from, expected)? {
+                let what = format!(
+                    "frame {expected} is not what was written; frame {} behind it (segment {}, offset {}) is whole",
+                    later.frame, later.segment, later.offset
+                );
+                return Err(damaged(number, offset, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts what is torn and makes the last good frame durable.
+    fn settle(&self, segments: &[Segment], dirty: &[Dirty]) -> io::Result<Vec<String>> {
+        let mut torn = Vec::new();
+        for Dirty { segment, from, until } in dirty {
+            let segment = &segments[*segment];
+            torn.push(keep_torn(self.disk, segment, *from, *until)?);
+            zero(segment, *from, *until)?;
+        }
+        let tail = segments.iter().find(|segment| segment.header.number == self.last.segment);
+        if let Some(tail) = tail.filter(|_| !mutant::on(Mutant::TailNotFlushed)) {
+            let count = usize::try_from(self.last_bytes).unwrap_or_default() / PAGE;
+            let mut pages = vec![Page::ZERO; count];
+            tail.file.read_at(&mut pages, self.last.offset)?;
+            tail.file.write_at(&pages, self.last.offset)?;
+            tail.file.sync()?;
+        }
+        self.disk.sync_dir()?;
+        Ok(torn)
+    }
+}
+
+/// Copies what is about to be cut to a file of its own; gives its name.
+fn keep_torn(disk: &dyn Disk, segment: &Segment, from: u64, until: u64) -> io::Result<String> {
+    let names = disk.list()?;
+    if names.iter().any(|name| name == TORN_MAKING) {
+        disk.remove(TORN_MAKING)?;
+    }
+    let copy = disk.create(TORN_MAKING)?;
+    let mut page = [Page::ZERO];
+    for offset in (from..until).step_by(PAGE) {
+        segment.file.read_at(&mut page, offset)?;
+        copy.write_at(&page, offset - from)?;
+    }
+    copy.sync()?;
+    let plain = format!("torn-{:010}-{from:010}", segment.header.number);
+    let again = (2..).map(|try_number: u64| format!("{plain}-{try_number}"));
+    let mut candidates = std::iter::once(plain.clone()).chain(again);
+    let name = candidates.find(|name| !names.contains(name)).unwrap_or(plain);
+    disk.rename(TORN_MAKING, &name)?;
+    disk.sync_dir()?;
+    Ok(name)
+}
+
+/// Makes a run of a segment zero again, durably.
+fn zero(segment: &Segment, from: u64, until: u64) -> io::Result<()> {
+    for offset in (from..until).step_by(PAGE) {
+        segment.file.write_at(&[Page::ZERO], offset)?;
+    }
+    segment.file.sync()
+}
