@@ -1,1 +1,4 @@
-//! Skeleton.
+//! Receives: terminals over the binary protocol, operators over the command line, monitoring over
+//! HTTP. Knows sockets and files; decides nothing.
+
+pub mod festival_file;

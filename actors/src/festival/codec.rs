@@ -12,7 +12,7 @@ use super::{Device, Festival, Item, Limits, Lists, LocalTime, Purse, Roles, Sett
 /// Largest part a configuration is staged in.
 pub const MAX_PART: usize = 64 * 1024;
 /// Most bytes a name may have.
-const MAX_NAME: usize = 200;
+pub const MAX_NAME: usize = 200;
 /// Most entries a list may have: 2^20 of each is far above any festival.
 const MAX_ENTRIES: usize = 1 << 20;
 

@@ -3,7 +3,7 @@
 
 mod codec;
 
-pub use codec::{FestivalError, MAX_PART};
+pub use codec::{FestivalError, MAX_NAME, MAX_PART};
 
 use ledger::ids::{At, DeviceNumber, FestivalId, ItemId, TillId, VendorId, Version, ZoneId};
 use ledger::money::{BALANCE_LIMIT, Currency, VatRate};
