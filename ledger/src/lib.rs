@@ -6,6 +6,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod account;
+pub mod audit;
 pub mod block;
 pub mod entry;
 pub mod ids;

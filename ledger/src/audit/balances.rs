@@ -1,0 +1,87 @@
+//! Sums of postings: per kind and currency, and per account where there are few (L1).
+
+use super::table::Table;
+use crate::account::{Account, AccountKind};
+use crate::entry::Posting;
+use crate::money::Currency;
+
+/// Everything posted to the accounts of one kind in one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Total {
+    /// The kind.
+    pub kind: AccountKind,
+    /// The currency.
+    pub currency: Currency,
+    /// Sum of all debits, minor units.
+    pub debits: i128,
+    /// Sum of all credits as a positive number, minor units.
+    pub credits: i128,
+}
+
+impl Total {
+    /// Debits less credits: positive for assets and expenses, negative for liabilities and income.
+    pub const fn balance(&self) -> i128 {
+        self.debits - self.credits
+    }
+}
+
+/// The sums.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Balances {
+    totals: Vec<Total>,
+    /// All accounts but purses: those lie in the table of wallets.
+    accounts: Table<Account, i128>,
+}
+
+impl Balances {
+    /// Adds a posting. Answers with what the account holds then, if it is no purse.
+    pub(super) fn post(&mut self, posting: &Posting) -> Option<i128> {
+        let Account { kind, currency, .. } = posting.account;
+        let known = self.totals.iter().position(|total| total.kind == kind && total.currency == currency);
+        let index = known.unwrap_or_else(|| {
+            self.totals.push(Total { kind, currency, debits: 0, credits: 0 });
+            self.totals.len() - 1
+        });
+        let minor = i128::from(posting.minor);
+        if let Some(total) = self.totals.get_mut(index) {
+            if minor > 0 {
+                total.debits += minor;
+            } else {
+                total.credits -= minor;
+            }
+        }
+        if kind.is_purse() {
+            return None;
+        }
+        let balance = self.accounts.entry(posting.account).or_insert(0);
+        *balance += minor;
+        Some(*balance)
+    }
+
+    /// Per kind and currency, in order.
+    pub(super) fn totals(&self) -> Vec<Total> {
+        let mut totals = self.totals.clone();
+        totals.sort_unstable_by_key(|total| (total.currency, total.kind));
+        totals
+    }
+
+    /// Per account, purses left out, in order.
+    pub(super) fn accounts(&self) -> Vec<(Account, i128)> {
+        let mut accounts: Vec<_> = self.accounts.iter().map(|(account, sum)| (*account, *sum)).collect();
+        accounts.sort_unstable_by_key(|(account, _)| *account);
+        accounts
+    }
+
+    /// Currencies whose balances do not sum to zero, with what is left.
+    pub(super) fn unbalanced(&self) -> Vec<(Currency, i128)> {
+        let mut sums = Vec::<(Currency, i128)>::new();
+        for total in self.totals() {
+            match sums.last_mut() {
+                Some((currency, sum)) if *currency == total.currency => *sum += total.balance(),
+                _ => sums.push((total.currency, total.balance())),
+            }
+        }
+        sums.retain(|(_, sum)| *sum != 0);
+        sums
+    }
+}

@@ -1,0 +1,295 @@
+//! What happened to each wallet, record by record: exactly once (L4), within the floors (L2), one
+//! line of history in one shard (L9). From the records alone; it knows nothing of how they are
+//! decided or applied.
+
+use super::finding::{Finding, Fork, Kept, Place, Rule};
+use super::requests::{Claim, Done, Effect, Key, Known, Requests, State};
+use super::wallets::Wallets;
+use crate::ids::{RecordNumber, RequestId, WalletNumber};
+use crate::record::{Body, Record};
+
+/// Where findings about one record go.
+pub(super) struct Found<'a> {
+    pub(super) findings: &'a mut Kept<Finding>,
+    pub(super) place: Place,
+}
+
+impl Found<'_> {
+    pub(super) fn say(&mut self, rule: Rule, text: impl FnOnce() -> String) {
+        let place = self.place;
+        self.findings.push(|| Finding { rule, place, text: text() });
+    }
+
+    pub(super) fn say_if(&mut self, broken: Option<(Rule, String)>) {
+        if let Some((rule, text)) = broken {
+            self.say(rule, || text);
+        }
+    }
+}
+
+/// A record about a wallet, with what it is about.
+struct Deed<'a> {
+    number: RecordNumber,
+    record: &'a Record,
+    wallet: WalletNumber,
+    index: u32,
+    key: Key,
+}
+
+/// All wallets and all request ids.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    pub(super) wallets: Wallets,
+    pub(super) forks: Kept<Fork>,
+    requests: Requests,
+}
+
+impl History {
+    pub(super) fn new() -> Self {
+        Self { wallets: Wallets::default(), forks: Kept::new(), requests: Requests::default() }
+    }
+
+    /// Takes in a record of a kind that is decided on a wallet, in a ledger of `shards` shards.
+    pub(super) fn take(
+        &mut self,
+        shards: Option<u16>,
+        number: RecordNumber,
+        record: &Record,
+        found: &mut Found<'_>,
+    ) {
+        let envelope = &record.envelope;
+        let (Some(wallet), Some(id)) = (envelope.wallet, envelope.request) else {
+            return found.say(Rule::Format, || "names no wallet or no request id".into());
+        };
+        let home = shards.filter(|shards| *shards > 0).map(|shards| wallet.shard(shards));
+        if let Some(home) = home.filter(|home| found.place.shard != Some(*home)) {
+            return found.say(Rule::Shard, || format!("wallet {wallet} lives in shard {home}"));
+        }
+        let Some(index) = self.wallets.index_of(wallet) else {
+            return found.say(Rule::Format, || "more wallets than there can be".into());
+        };
+        let second = envelope.rare.as_ref().and_then(|rare| rare.long_id);
+        let deed = Deed { number, record, wallet, index, key: Key { id, second } };
+        self.post(&deed, found);
+        self.act(&deed, found);
+    }
+
+    /// L2: changes the purses.
+    fn post(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
+        for posting in deed.record.entry.postings() {
+            let account = posting.account;
+            let Some(wallet) = self.wallets.at(deed.index).copied() else { return };
+            if wallet.ever_opened {
+                let currency = self.wallets.currency_of(wallet.festival, account.currency);
+                if currency != account.currency {
+                    let festival = wallet.festival;
+                    found.say(Rule::Currency, || {
+                        format!("moves {} where festival {festival} has {currency}", account.currency)
+                    });
+                    return;
+                }
+            }
+            if !account.kind.is_purse() {
+                continue;
+            }
+            if account.owner != deed.wallet.get() {
+                found.say(Rule::Shard, || format!("moves the {account}, not its own wallet's"));
+                continue;
+            }
+            let passed =
+                self.wallets.at(deed.index).and_then(|wallet| wallet.post(account.kind, posting.minor));
+            found.say_if(passed.map(|text| (Rule::Floor, text)));
+        }
+    }
+
+    fn act(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
+        let declined = deed.record.decline.is_some();
+        match &deed.record.body {
+            Body::Cancelled { position } => self.cancel(deed, *position, declined, found),
+            _ if declined => {
+                self.claim(deed, Effect::Declined, found);
+            }
+            Body::Burned { check } => self.burn(deed, *check, found),
+            Body::WalletOpened { check, festival } => self.open(deed, *check, festival.0, found),
+            Body::ToppedUp { .. } => self.spend(deed, Effect::ToppedUp, found),
+            Body::Purchased { .. } => self.spend(deed, Effect::Purchased, found),
+            Body::Voided { sale, position } => self.void(deed, *sale, *position, found),
+            _ => {}
+        }
+    }
+
+    /// L4: takes the id for what this record did; says so if it was taken, and answers whether not.
+    fn claim(&mut self, deed: &Deed<'_>, effect: Effect, found: &mut Found<'_>) -> bool {
+        let done = Done { number: deed.number, effect, postings: deed.record.entry.postings() };
+        match self.requests.claim(deed.key, deed.index, &done) {
+            Claim::Fresh => true,
+            Claim::Forked(other) => {
+                let place = found.place;
+                let first = self.wallets.number(other).unwrap_or(deed.wallet);
+                self.forks.push(|| Fork { request: deed.key.id, first, other: deed.wallet, place });
+                true
+            }
+            Claim::Taken(known) => {
+                taken(deed, &known, found);
+                false
+            }
+        }
+    }
+
+    fn burn(&mut self, deed: &Deed<'_>, check: u64, found: &mut Found<'_>) {
+        foreign_device(deed, found);
+        self.check_tag(deed, check, found);
+        match self.requests.find(deed.key, deed.index) {
+            // A sale that finished it closed it already: closing it once more changes nothing.
+            Some(known) if known.effect == Effect::Replaced => known.effect = Effect::Burned,
+            _ => {
+                self.claim(deed, Effect::Burned, found);
+            }
+        }
+    }
+
+    fn open(&mut self, deed: &Deed<'_>, check: u64, festival: u16, found: &mut Found<'_>) {
+        let free = self.claim(deed, Effect::Opened, found);
+        self.check_tag(deed, check, found);
+        let Some(wallet) = self.wallets.at(deed.index).filter(|_| free) else { return };
+        if wallet.open {
+            found.say(Rule::Opening, || format!("wallet {} is open already", deed.wallet));
+        }
+        (wallet.open, wallet.ever_opened, wallet.festival) = (true, true, festival);
+    }
+
+    fn check_tag(&mut self, deed: &Deed<'_>, check: u64, found: &mut Found<'_>) {
+        if self.wallets.at(deed.index).is_some_and(|wallet| !wallet.has_check(check)) {
+            found.say(Rule::Opening, || format!("another tag than the one wallet {} has", deed.wallet));
+        }
+    }
+
+    fn must_be_open(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
+        if self.wallets.at(deed.index).is_some_and(|wallet| !wallet.open) {
+            found.say(Rule::Opening, || format!("wallet {} is not open", deed.wallet));
+        }
+    }
+
+    /// A purchase or a top-up, and the unanswered try it may finish.
+    fn spend(&mut self, deed: &Deed<'_>, effect: Effect, found: &mut Found<'_>) {
+        self.must_be_open(deed, found);
+        self.claim(deed, effect, found);
+        let Some(tried) = deed.record.envelope.replaces else { return };
+        let key = Key { id: tried, second: None };
+        match self.requests.find(key, deed.index).copied() {
+            None => {
+                let done = Done { number: deed.number, effect: Effect::Replaced, postings: &[] };
+                self.requests.claim(key, deed.index, &done);
+            }
+            Some(known) if known.effect.took_effect() && known.state != State::Cancelled => {
+                let before = known.record();
+                found.say(Rule::Repeated, || format!("finishes {tried}, which record {before} had done"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn void(
+        &mut self,
+        deed: &Deed<'_>,
+        sale: RequestId,
+        position: Option<RecordNumber>,
+        found: &mut Found<'_>,
+    ) {
+        self.must_be_open(deed, found);
+        if !self.claim(deed, Effect::Voided, found) {
+            return;
+        }
+        let key = Key { id: sale, second: None };
+        let known = self.requests.find(key, deed.index).copied();
+        let Some(known) = known.filter(|known| known.effect == Effect::Purchased) else {
+            return found.say(Rule::Void, || format!("wallet {} has no sale {sale}", deed.wallet));
+        };
+        let before = known.record();
+        if known.state != State::Stands {
+            let how = if known.state == State::Refunded { "voided" } else { "cancelled" };
+            return found.say(Rule::Void, || format!("sale {sale} of record {before} was {how} before"));
+        }
+        if position != Some(before) {
+            found.say(Rule::Void, || format!("sale {sale} is record {before}, not the one named"));
+        }
+        if !self.requests.reverses(&known, deed.record.entry.postings()) {
+            found.say(Rule::Void, || format!("does not reverse the postings of record {before}"));
+        }
+        self.requests.set(key, deed.index, State::Refunded);
+        self.requests.tie(deed.key, key, deed.index);
+    }
+
+    fn cancel(&mut self, deed: &Deed<'_>, position: RecordNumber, declined: bool, found: &mut Found<'_>) {
+        foreign_device(deed, found);
+        let id = deed.key.id;
+        let Some(known) = self.requests.find(deed.key, deed.index).copied() else {
+            return found.say(Rule::Cancel, || format!("takes back {id}, which was never seen"));
+        };
+        let before = known.record();
+        if !known.effect.took_effect() || known.state == State::Cancelled {
+            return found.say(Rule::Cancel, || format!("takes back {id}, which does not stand"));
+        }
+        if position != before {
+            found.say(Rule::Cancel, || format!("{id} is record {before}, not {position}"));
+        }
+        if declined {
+            return;
+        }
+        let postings = deed.record.entry.postings();
+        // What a void took back is back already; the same for a void whose sale is cancelled.
+        let undone = known.state == State::Refunded || self.sale_is_cancelled(deed);
+        let right = if undone { postings.is_empty() } else { self.requests.reverses(&known, postings) };
+        if !right {
+            found.say(Rule::Cancel, || format!("does not reverse the postings of record {before}"));
+        }
+        self.requests.set(deed.key, deed.index, State::Cancelled);
+        self.undo(deed, known.effect, found);
+    }
+
+    fn sale_is_cancelled(&mut self, deed: &Deed<'_>) -> bool {
+        let sale = self.requests.sale_of(deed.key, deed.index);
+        let sale = sale.and_then(|sale| self.requests.find(sale, deed.index));
+        sale.is_some_and(|sale| sale.state == State::Cancelled)
+    }
+
+    /// What taking a request back does beyond its postings.
+    fn undo(&mut self, deed: &Deed<'_>, effect: Effect, found: &mut Found<'_>) {
+        if effect == Effect::Voided
+            && let Some(sale) = self.requests.sale_of(deed.key, deed.index)
+            && self.requests.find(sale, deed.index).is_some_and(|sale| sale.state == State::Refunded)
+        {
+            self.requests.set(sale, deed.index, State::Stands);
+        }
+        if effect == Effect::Opened
+            && let Some(wallet) = self.wallets.at(deed.index)
+        {
+            wallet.open = false;
+            let held = wallet.total();
+            if held != 0 {
+                found.say(Rule::Opening, || format!("wallet {} is closed holding {held}", deed.wallet));
+            }
+        }
+    }
+}
+
+fn taken(deed: &Deed<'_>, known: &Known, found: &mut Found<'_>) {
+    let (id, before) = (deed.key.id, known.record());
+    let closed = match (known.effect, known.state) {
+        (Effect::Burned | Effect::Replaced, _) => Some("burned"),
+        (_, State::Cancelled) => Some("cancelled"),
+        _ => None,
+    };
+    match closed {
+        Some(how) => found.say(Rule::Closed, || format!("{id}, of record {before}, was {how}")),
+        None => found.say(Rule::Repeated, || format!("{id} was used by record {before}")),
+    }
+}
+
+/// L13: only its own device closes an id. A long id names no device.
+fn foreign_device(deed: &Deed<'_>, found: &mut Found<'_>) {
+    let Some(device) = deed.record.envelope.device.filter(|_| deed.key.second.is_none()) else { return };
+    if deed.key.id.device() != Some(device) {
+        found.say(Rule::Device, || format!("device {device} closes {}, which is another's", deed.key.id));
+    }
+}
