@@ -13,6 +13,7 @@ pub mod host;
 pub mod job;
 pub mod limits;
 mod mailbox;
+pub mod node;
 pub mod recovery;
 mod shard;
 pub mod supervise;

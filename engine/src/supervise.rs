@@ -22,7 +22,8 @@ impl Stop {
         self.0.load(Ordering::Acquire)
     }
 
-    fn set(&self) {
+    /// Tells whoever looks at it to end.
+    pub fn set(&self) {
         self.0.store(true, Ordering::Release);
     }
 }

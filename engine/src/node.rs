@@ -1,0 +1,219 @@
+//! A node: one ledger directory opened by one process. Recovers every shard, takes the next epoch,
+//! and hands out what its threads run: cores for the loops, the journal's own work, look-ups,
+//! rebuilds. Threads themselves are started by whoever supervises them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::festival::Festival;
+use actors::shard_state::ShardState;
+use crossbeam_channel::{Receiver, Sender};
+use ledger::ids::{DeviceNumber, Epoch, LedgerId, ShardId};
+use ledger::journal::embedded::{Log, LogConfig, OpenError, Opened, Port, Step};
+use ledger::journal::{ReplayError, Waker};
+use ledger::mutant::{self, Point};
+use thiserror::Error;
+
+use crate::core::{Core, CoreParts, Layout, Parcel, Peer};
+use crate::host::Host;
+use crate::job::Clock;
+use crate::limits::LOOP_BATCHES;
+use crate::recovery::{self, Recovered, RecoveryError};
+use crate::supervise::{Part, Stop};
+
+/// Why a node could not start.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The log could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A shard could not be recovered.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The machine said no.
+    #[error("could not use the log's directory: {0}")]
+    Io(#[from] std::io::Error),
+    /// The log holds no ledger.
+    #[error("the log holds no whole ledger: {0}; make one with `fanfare init`")]
+    NoLedger(&'static str),
+}
+
+/// A recovered ledger, before its loops run.
+pub struct Node {
+    /// The log it stands on.
+    pub log: Log,
+    /// The ledger.
+    pub ledger: LedgerId,
+    /// Names the key it was made with.
+    pub key_id: [u8; 16],
+    /// This start.
+    pub epoch: Epoch,
+    /// What recovery found.
+    pub opened: Opened,
+    /// The configuration in force, the newest of all shards.
+    pub festival: Arc<Festival>,
+    /// The highest counter seen from each device of the festival.
+    pub highest: HashMap<DeviceNumber, u64>,
+    shards: Vec<Recovered>,
+}
+
+/// Opens the log and recovers every shard, on as many threads.
+pub fn open(host: &dyn Host, threads: usize) -> Result<Node, NodeError> {
+    let disk = host.disk()?;
+    let started = std::time::Instant::now();
+    let micros = move || u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let config = LogConfig::new(Arc::new(micros));
+    let ((log, opened), mut shards) =
+        recovery::recover(threads, |visit| Ok::<_, NodeError>(Log::open(disk, config, visit)?))?;
+    let genesis = shards.first().and_then(|(state, _)| state.genesis().copied());
+    let genesis = genesis.ok_or(NodeError::NoLedger("shard 0 has no first block"))?;
+    let whole = shards.len() == usize::from(genesis.shards)
+        && shards.iter().all(|(state, _)| state.genesis() == Some(&genesis));
+    if !whole {
+        return Err(NodeError::NoLedger("shards are missing"));
+    }
+    let festival = share_configuration(&mut shards);
+    let festival = festival.ok_or(NodeError::NoLedger("no configuration was adopted"))?;
+    let highest = highest_counters(&festival, &shards);
+    let last = shards.iter().map(|(state, _)| state.epoch()).max().unwrap_or_default();
+    let epoch = Epoch(last.0 + 1);
+    Ok(Node { log, ledger: genesis.ledger, key_id: genesis.key_id, epoch, opened, festival, highest, shards })
+}
+
+/// Lets equal configurations be held once. Returns the newest.
+fn share_configuration(shards: &mut [Recovered]) -> Option<Arc<Festival>> {
+    let mut shared = None;
+    let mut newest: Option<Arc<Festival>> = None;
+    for (state, _) in shards {
+        state.share_configuration(&mut shared);
+        let festival = state.adopted().map(|adopted| Arc::clone(&adopted.festival));
+        newest = newest.into_iter().chain(festival).max_by_key(|festival| festival.version);
+    }
+    newest
+}
+
+fn highest_counters(festival: &Festival, shards: &[Recovered]) -> HashMap<DeviceNumber, u64> {
+    let highest = |device: DeviceNumber| {
+        let of_shard = |(state, _): &Recovered| state.highest_counter(device);
+        shards.iter().map(of_shard).max().unwrap_or(0)
+    };
+    festival.devices().iter().map(|device| (device.number, highest(device.number))).collect()
+}
+
+/// What a node's threads run.
+pub struct Running {
+    /// One core for each loop; the opening record of this start is in every shard's first block.
+    pub cores: Vec<Core<Port>>,
+    /// Asks for a shard to be rebuilt.
+    pub rebuilds: Sender<ShardId>,
+    /// The journal's own thread, the look-ups' and the rebuilds'.
+    pub parts: Vec<Part>,
+}
+
+impl Node {
+    /// Makes a core for each of `wakers`' loops; shard `s` belongs to loop `s` modulo their number.
+    pub fn run(self, wakers: &[Waker], clock: Clock) -> Running {
+        let loops = u16::try_from(wakers.len().clamp(1, self.shards.len())).unwrap_or(1);
+        let mut inboxes = Vec::new();
+        let mut peers = Vec::new();
+        for waker in wakers.iter().take(usize::from(loops)) {
+            let (sender, inbox) = crossbeam_channel::bounded(LOOP_BATCHES);
+            inboxes.push(inbox);
+            peers.push(Peer { sender, waker: Arc::clone(waker) });
+        }
+        let homes = self.shards.iter().map(|(state, _)| state.shard().0 % loops).collect();
+        let layout = Layout { homes, peers };
+        let (rebuilds, asked) = crossbeam_channel::bounded(self.shards.len());
+        let parts = vec![
+            journal_part(self.log.clone()),
+            lookup_part(self.log.clone()),
+            recovery_part(self.log.clone(), asked, layout.clone()),
+        ];
+        let mut own: Vec<Vec<Recovered>> = (0..loops).map(|_| Vec::new()).collect();
+        for recovered in self.shards {
+            own[usize::from(recovered.0.shard().0 % loops)].push(recovered);
+        }
+        let cores = inboxes.into_iter().zip(own).zip(0..).map(|((inbox, shards), number)| {
+            let waker = layout.peers.get(usize::from(number)).map(|peer| Arc::clone(&peer.waker));
+            let journal = self.log.port(waker);
+            let (ledger, epoch, layout) = (self.ledger, self.epoch, layout.clone());
+            let mut core = Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox });
+            core.open_epoch(clock, epoch);
+            core
+        });
+        Running { cores: cores.collect(), rebuilds, parts }
+    }
+}
+
+/// How long an idle thread sleeps before it looks whether it is to end.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The journal thread: large writes, segments ahead, the MARK.
+fn journal_part(log: Log) -> Part {
+    let nudge = log.clone();
+    let run = move |stop: &Stop| {
+        let mut worker = log.worker();
+        while !stop.is_set() {
+            if mutant::struck(Point::Journal) {
+                log.kill("the journal thread ended");
+                return Ok(());
+            }
+            match worker.step() {
+                Step::Idle => log.wait_for_work(IDLE),
+                Step::Dead => return Err(log.dead().unwrap_or_else(|| "the store is dead".into())),
+                Step::Wrote { .. } | Step::Filled | Step::Marked => {}
+            }
+        }
+        Ok(())
+    };
+    Part { name: "journal".into(), run: Box::new(run), wake: Arc::new(move || nudge.nudge()) }
+}
+
+/// Serves look-ups by position, beside the journal thread so that reads never delay a write.
+fn lookup_part(log: Log) -> Part {
+    let nudge = log.clone();
+    let run = move |stop: &Stop| {
+        while !stop.is_set() {
+            if mutant::struck(Point::Lookup) {
+                return Ok(());
+            }
+            if !log.serve_lookup() {
+                log.wait_for_lookup(IDLE);
+            }
+        }
+        Ok(())
+    };
+    Part { name: "lookups".into(), run: Box::new(run), wake: Arc::new(move || nudge.nudge()) }
+}
+
+/// Rebuilds shards whose state was dropped and sends them back to their core.
+fn recovery_part(log: Log, asked: Receiver<ShardId>, layout: Layout) -> Part {
+    let run = move |stop: &Stop| {
+        while !stop.is_set() {
+            if mutant::struck(Point::Recovery) {
+                return Ok(());
+            }
+            let Ok(shard) = asked.recv_timeout(IDLE) else { continue };
+            let rebuilt = recovery::rebuild(&log, shard).map_err(|error| error.to_string())?;
+            send_back(&layout, rebuilt);
+        }
+        Ok(())
+    };
+    // Its sleep is short and nothing is lost by waiting for its end.
+    Part { name: "recovery".into(), run: Box::new(run), wake: Arc::new(|| {}) }
+}
+
+fn send_back(layout: &Layout, rebuilt: (ShardState, ledger::block::Head)) {
+    let home = layout.homes.get(usize::from(rebuilt.0.shard().0));
+    let Some(peer) = home.and_then(|home| layout.peers.get(usize::from(*home))) else { return };
+    // A core that is gone is being restarted with all its shards.
+    let _gone = peer.sender.send(Parcel::Rebuilt(Box::new(rebuilt)));
+    (peer.waker)();
+}
+
+impl From<ReplayError> for NodeError {
+    fn from(error: ReplayError) -> Self {
+        Self::Recovery(RecoveryError::Replay(error))
+    }
+}
