@@ -1,0 +1,5 @@
+//! Owns: the bars: what must be reached, the lanes that measure it, the verdict.
+//! Must never: bend a measurement: a bar that is missed says by how much.
+//! Laws: none.
+
+pub mod table;

@@ -1,0 +1,141 @@
+//! Owns: tests of the verdicts: what is reached, missed, invalid and missing, from scripted figures.
+//! Must never: measure anything.
+//! Laws: none.
+
+use std::collections::BTreeMap;
+
+use super::{BarLine, Status, bar_lines};
+use crate::rawlog::Role;
+use crate::report::figures::{LaneFigures, Latency};
+
+fn lane(name: &str, part: &str, run: u32) -> LaneFigures {
+    LaneFigures {
+        name: name.to_owned(),
+        part: part.to_owned(),
+        role: if part == "server" { Role::Measured } else { Role::Limit },
+        run,
+        what: String::new(),
+        seconds: 1.0,
+        sent: 0,
+        answered: 0,
+        per_second: 0.0,
+        target_per_second: None,
+        latency_us: Latency { p50: 0.0, p90: 0.0, p99: 0.0, p999: 0.0, max: 0.0 },
+        send_lag_p99_us: None,
+        steal_percent: 0.5,
+        idle_percent: 0.0,
+        declines: 0,
+        refusals: 0,
+        unknowns: 0,
+        codes: Vec::new(),
+        values: BTreeMap::new(),
+        invalid: Vec::new(),
+        over_time: Vec::new(),
+    }
+}
+
+fn rate(name: &str, part: &str, run: u32, per_second: f64) -> LaneFigures {
+    LaneFigures { per_second, ..lane(name, part, run) }
+}
+
+fn p50(name: &str, part: &str, run: u32, micros: f64) -> LaneFigures {
+    let mut lane = lane(name, part, run);
+    lane.latency_us.p50 = micros;
+    lane
+}
+
+fn only(lanes: &[LaneFigures]) -> BarLine {
+    let lines = bar_lines(lanes);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    lines[0].clone()
+}
+
+#[test]
+fn a_ratio_is_the_median_of_pairs_measured_side_by_side() {
+    // The machine halves its speed for run 2: both lanes feel it, the pair does not.
+    let lanes: Vec<_> = [(100.0, 120.0), (50.0, 60.0), (90.0, 120.0)]
+        .iter()
+        .zip(1..)
+        .flat_map(|((server, echo), run)| {
+            [rate("taps-4096", "echo", run, *echo), rate("taps-4096", "server", run, *server)]
+        })
+        .collect();
+    let line = only(&lanes);
+    assert_eq!((line.status, line.runs), (Status::Ok, 3));
+    assert!((line.ratio.unwrap().median - 100.0 / 120.0).abs() < 1e-9);
+    assert!((line.value.unwrap().median - 90.0).abs() < 1e-9);
+    assert_eq!(line.stretch, Some(false));
+}
+
+#[test]
+fn a_missed_bar_is_short_and_says_by_how_much() {
+    let line = only(&[rate("taps-64", "echo", 1, 100.0), rate("taps-64", "server", 1, 40.0)]);
+    assert_eq!(line.status, Status::Short);
+    assert!((line.of_bar - 0.8).abs() < 1e-9);
+}
+
+#[test]
+fn lone_adds_the_two_limits_and_less_is_better() {
+    let lanes = |server| [p50("lone", "disk", 1, 90.0), p50("lone", "echo", 1, 60.0), p50("lone", "server", 1, server)];
+    let line = only(&lanes(120.0));
+    assert_eq!((line.status, line.stretch), (Status::Ok, Some(true)));
+    assert!((line.limit.unwrap().median - 150.0).abs() < 1e-9);
+    assert_eq!(only(&lanes(151.0)).status, Status::Short);
+}
+
+#[test]
+fn an_absolute_rate_shrinks_with_a_slow_machine_and_says_so() {
+    let lanes = |echo| [rate("bulk", "echo-64", 1, echo), rate("bulk", "server", 1, 800_000.0)];
+    let slow = only(&lanes(70_000.0));
+    assert_eq!(slow.status, Status::Ok);
+    assert!(slow.bar.contains("750000"), "{}", slow.bar);
+    assert!(slow.notes[0].contains("scaled to 50 %"), "{:?}", slow.notes);
+    assert_eq!(only(&lanes(200_000.0)).status, Status::Short, "a fast machine does not raise the bar either");
+    assert!(only(&lanes(200_000.0)).notes.is_empty());
+    assert!(only(&lanes(70_000.0)[1..]).notes[0].contains("not scaled"));
+}
+
+#[test]
+fn one_invalid_lane_makes_the_bar_invalid_however_fast() {
+    let mut echo = rate("taps-64", "echo", 1, 1.0);
+    echo.invalid.push("1 declines".to_owned());
+    let line = only(&[echo, rate("taps-64", "server", 1, 99.0)]);
+    assert_eq!(line.status, Status::Invalid);
+    assert!(line.notes[0].starts_with("run 1 echo: 1 declines"));
+}
+
+#[test]
+fn a_run_without_its_limit_is_missing_not_ok() {
+    assert_eq!(only(&[rate("taps-64", "server", 1, 9.0)]).status, Status::Missing);
+    let two = [
+        rate("taps-64", "echo", 1, 10.0),
+        rate("taps-64", "server", 1, 9.0),
+        rate("taps-64", "echo", 2, 10.0),
+    ];
+    assert_eq!(only(&two).status, Status::Missing);
+}
+
+#[test]
+fn open_loop_is_three_lines_of_the_same_lanes() {
+    let open = |part: &str, p50, p99, p999| LaneFigures {
+        latency_us: Latency { p50, p90: 0.0, p99, p999, max: 0.0 },
+        ..lane("open-2000", part, 1)
+    };
+    let lines = bar_lines(&[open("echo-flush", 100.0, 200.0, 1_000.0), open("server", 150.0, 601.0, 1_900.0)]);
+    let found: Vec<_> = lines.iter().map(|line| (line.name.as_str(), line.status)).collect();
+    let expected =
+        [("open-2000 p50", Status::Ok), ("open-2000 p99", Status::Short), ("open-2000 p99.9", Status::Ok)];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn bytes_are_divided_by_what_they_hold() {
+    let mut memory = lane("memory", "server", 1);
+    memory.values.insert("resident_bytes".to_owned(), 350_000_000.0);
+    memory.values.insert("wallets".to_owned(), 500_000.0);
+    let line = only(std::slice::from_ref(&memory));
+    assert_eq!((line.status, line.stretch), (Status::Ok, Some(true)));
+    assert!((line.value.unwrap().median - 700.0).abs() < 1e-9);
+    memory.values.remove("wallets");
+    assert_eq!(only(&[memory]).status, Status::Missing);
+}

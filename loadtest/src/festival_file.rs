@@ -1,0 +1,263 @@
+//! Owns: the festival of a load test: vendors, a catalogue, tills, devices, in the file that `fanfare init` reads,
+//! and the same facts as the tester needs them to build valid sales.
+//! Must never: differ between the file and the tester's own picture: both come from one description.
+//! Laws: none.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::error::{LoadError, Result};
+
+/// How large a festival is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Vendors (bars, shops).
+    pub vendors: u32,
+    /// Catalogue items of each vendor.
+    pub items_per_vendor: u32,
+    /// Devices that sell; spread over the vendors' tills.
+    pub sellers: u32,
+    /// Devices at desks: they open wallets and take cash.
+    pub desks: u32,
+}
+
+impl Size {
+    /// 200 vendors with 10 items each, 9,000 devices of which 600 stand at desks.
+    pub const FULL: Self = Self { vendors: 200, items_per_vendor: 10, sellers: 8_400, desks: 600 };
+
+    /// For tests of a few taps.
+    pub const SMALL: Self = Self { vendors: 4, items_per_vendor: 5, sellers: 32, desks: 4 };
+}
+
+/// Devices that share one till.
+const DEVICES_PER_TILL: u32 = 2;
+
+/// What the festival allows, in minor units where it is money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Largest balance of a wallet, in minor units.
+    pub balance_cap: i64,
+    /// Largest single top-up, in minor units.
+    pub top_up_max: i64,
+    /// Largest amount of one request, in minor units.
+    pub largest_amount: i64,
+    /// Within how many seconds the same sale again is asked about.
+    pub looks_repeated_seconds: u32,
+}
+
+impl Rules {
+    /// A festival as guests know it.
+    pub const USUAL: Self =
+        Self { balance_cap: 25_000, top_up_max: 15_000, largest_amount: 50_000, looks_repeated_seconds: 20 };
+
+    /// Wallets that can pay for tens of thousands of sales: a bar of throughput must not run out of money.
+    pub const DEEP: Self = Self {
+        balance_cap: 100_000_000,
+        top_up_max: 50_000_000,
+        largest_amount: 50_000_000,
+        looks_repeated_seconds: 20,
+    };
+}
+
+/// A line that the catalogue accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// Its number in the catalogue.
+    pub id: u32,
+    /// Price with VAT, in minor units.
+    pub price: u32,
+}
+
+/// A device and the till it stands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// Its number.
+    pub number: u32,
+    /// Its till.
+    pub till: u32,
+    /// The vendor of its till; none at a desk.
+    pub vendor: Option<u32>,
+}
+
+/// The festival as the tester knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Festival {
+    /// Its number.
+    pub id: u16,
+    /// How large it is.
+    pub size: Size,
+    /// What it allows.
+    pub rules: Rules,
+}
+
+/// VAT rates of the catalogue, in per cent as the file writes them.
+const VAT: [&str; 3] = ["20", "10", "5.5"];
+
+impl Festival {
+    /// A festival of this size under these rules, number 1.
+    pub fn new(size: Size, rules: Rules) -> Self {
+        Self { id: 1, size, rules }
+    }
+
+    /// Item `nth` of a vendor (vendors count from 1, items from 0).
+    pub fn item(&self, vendor: u32, nth: u32) -> Item {
+        let nth = nth % self.size.items_per_vendor.max(1);
+        let id = (vendor - 1) * self.size.items_per_vendor + nth + 1;
+        // 1.00 to 12.50 in steps of 50 cents: what a beer, a coffee or a plate costs.
+        Item { id, price: 100 + (id * 7 % 24) * 50 }
+    }
+
+    fn sell_tills(&self) -> u32 {
+        self.size.sellers.div_ceil(DEVICES_PER_TILL).max(self.size.vendors)
+    }
+
+    /// Selling device `nth`, from 0; past the last one it starts again.
+    pub fn seller(&self, nth: u32) -> Device {
+        let nth = nth % self.size.sellers.max(1);
+        let till = nth % self.sell_tills() + 1;
+        Device { number: nth + 1, till, vendor: Some(self.vendor_of_till(till)) }
+    }
+
+    /// Desk device `nth`, from 0; past the last one it starts again.
+    pub fn desk(&self, nth: u32) -> Device {
+        let nth = nth % self.size.desks.max(1);
+        Device { number: self.size.sellers + nth + 1, till: self.sell_tills() + nth + 1, vendor: None }
+    }
+
+    fn vendor_of_till(&self, till: u32) -> u32 {
+        (till - 1) % self.size.vendors.max(1) + 1
+    }
+
+    /// The file for `fanfare init`.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::with_capacity(1 << 20);
+        // Writing to a string can't fail.
+        let _ = self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let Rules { balance_cap, top_up_max, largest_amount, looks_repeated_seconds } = self.rules;
+        writeln!(out, "# A festival for load tests: {:?}", self.size)?;
+        writeln!(out, "[festival]\nid = {}\nname = \"Load Test\"\ncurrency = \"EUR\"", self.id)?;
+        writeln!(out, "time_zone = \"Europe/Paris\"\ncut_over_hour = 6\n")?;
+        writeln!(out, "[limits]\nbalance_cap = \"{}\"\ntop_up_min = \"1.00\"", decimal(balance_cap))?;
+        writeln!(out, "top_up_max = \"{}\"\nlargest_amount = \"{}\"", decimal(top_up_max), decimal(largest_amount))?;
+        writeln!(out, "looks_repeated_seconds = {looks_repeated_seconds}\npurse_order = [\"bonus\", \"paid\"]\n")?;
+        for vendor in 1..=self.size.vendors {
+            writeln!(out, "[[vendors]]\nid = {vendor}\nname = \"Bar {vendor}\"\n")?;
+        }
+        self.write_items(out)?;
+        self.write_tills(out)?;
+        self.write_devices(out)
+    }
+
+    fn write_items(&self, out: &mut String) -> std::fmt::Result {
+        for vendor in 1..=self.size.vendors {
+            for nth in 0..self.size.items_per_vendor {
+                let Item { id, price } = self.item(vendor, nth);
+                let vat = VAT.get(nth as usize % VAT.len()).copied().unwrap_or("20");
+                writeln!(out, "[[items]]\nid = {id}\nname = \"Item {id}\"\nvendor = {vendor}")?;
+                writeln!(out, "price = \"{}\"\nvat = \"{vat}\"\n", decimal(i64::from(price)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_tills(&self, out: &mut String) -> std::fmt::Result {
+        for till in 1..=self.sell_tills() {
+            let vendor = self.vendor_of_till(till);
+            writeln!(out, "[[tills]]\nid = {till}\nname = \"Till {till}\"\nvendor = {vendor}\n")?;
+        }
+        for nth in 0..self.size.desks {
+            let Device { till, .. } = self.desk(nth);
+            writeln!(out, "[[tills]]\nid = {till}\nname = \"Desk {}\"\n", nth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn write_devices(&self, out: &mut String) -> std::fmt::Result {
+        for nth in 0..self.size.sellers {
+            let Device { number, till, .. } = self.seller(nth);
+            writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = [\"sell\"]\n")?;
+        }
+        for nth in 0..self.size.desks {
+            let Device { number, till, .. } = self.desk(nth);
+            let roles = "[\"pair\", \"top_up\", \"refund\", \"supervise\"]";
+            writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = {roles}\n")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        std::fs::write(path, self.to_toml()).map_err(LoadError::file("write the festival file", path))
+    }
+}
+
+/// Minor units of a currency with two decimals, as the file writes them.
+fn decimal(minor: i64) -> String {
+    format!("{}.{:02}", minor / 100, minor % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{HashMap, HashSet};
+
+    /// Table name and its fields, as far as this file's subset of TOML goes.
+    fn tables(text: &str) -> Vec<(String, HashMap<String, String>)> {
+        let mut all: Vec<(String, HashMap<String, String>)> = Vec::new();
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            if line.starts_with('[') {
+                all.push((line.trim_matches(['[', ']']).to_owned(), HashMap::new()));
+            } else {
+                let (key, value) = line.split_once(" = ").unwrap();
+                all.last_mut().unwrap().1.insert(key.to_owned(), value.trim_matches('"').to_owned());
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn the_full_festival_has_the_size_the_bars_ask_for() {
+        let text = Festival::new(Size::FULL, Rules::DEEP).to_toml();
+        let tables = tables(&text);
+        let of = |name: &str| tables.iter().filter(|(table, _)| table == name).count();
+        assert_eq!((of("devices"), of("vendors"), of("items")), (9_000, 200, 2_000));
+        assert_eq!(of("tills"), 4_200 + 600);
+        for name in ["vendors", "items", "tills"] {
+            let ids: HashSet<_> = tables.iter().filter(|(t, _)| t == name).map(|(_, f)| f["id"].clone()).collect();
+            assert_eq!(ids.len(), of(name), "{name} repeat an id");
+        }
+    }
+
+    #[test]
+    fn the_testers_picture_is_the_files() {
+        let festival = Festival::new(Size::SMALL, Rules::USUAL);
+        let tables = tables(&festival.to_toml());
+        let find = |name: &str, key: &str, value: u32| {
+            let hit = tables.iter().find(|(t, f)| t == name && f.get(key) == Some(&value.to_string()));
+            hit.map(|(_, fields)| fields.clone()).unwrap()
+        };
+        for nth in 0..festival.size.sellers {
+            let device = festival.seller(nth);
+            assert_eq!(find("devices", "number", device.number)["till"], device.till.to_string());
+            let vendor = device.vendor.unwrap();
+            assert_eq!(find("tills", "id", device.till)["vendor"], vendor.to_string());
+            let item = festival.item(vendor, nth);
+            let entry = find("items", "id", item.id);
+            assert_eq!(entry["vendor"], vendor.to_string());
+            assert_eq!(entry["price"], decimal(i64::from(item.price)));
+        }
+        let desk = festival.desk(3);
+        assert!(!find("tills", "id", desk.till).contains_key("vendor"));
+        assert!(find("devices", "number", desk.number)["roles"].contains("top_up"));
+        assert_eq!(festival.seller(32), festival.seller(0));
+    }
+
+    #[test]
+    fn amounts_are_written_with_two_decimals() {
+        assert_eq!([decimal(5), decimal(100), decimal(25_050)], ["0.05", "1.00", "250.50"]);
+    }
+}
