@@ -142,8 +142,16 @@ impl Festival {
         writeln!(out, "[festival]\nid = {}\nname = \"Load Test\"\ncurrency = \"EUR\"", self.id)?;
         writeln!(out, "time_zone = \"Europe/Paris\"\ncut_over_hour = 6\n")?;
         writeln!(out, "[limits]\nbalance_cap = \"{}\"\ntop_up_min = \"1.00\"", decimal(balance_cap))?;
-        writeln!(out, "top_up_max = \"{}\"\nlargest_amount = \"{}\"", decimal(top_up_max), decimal(largest_amount))?;
-        writeln!(out, "looks_repeated_seconds = {looks_repeated_seconds}\npurse_order = [\"bonus\", \"paid\"]\n")?;
+        writeln!(
+            out,
+            "top_up_max = \"{}\"\nlargest_amount = \"{}\"",
+            decimal(top_up_max),
+            decimal(largest_amount)
+        )?;
+        writeln!(
+            out,
+            "looks_repeated_seconds = {looks_repeated_seconds}\npurse_order = [\"bonus\", \"paid\"]\n"
+        )?;
         for vendor in 1..=self.size.vendors {
             writeln!(out, "[[vendors]]\nid = {vendor}\nname = \"Bar {vendor}\"\n")?;
         }
@@ -227,7 +235,8 @@ mod tests {
         assert_eq!((of("devices"), of("vendors"), of("items")), (9_000, 200, 2_000));
         assert_eq!(of("tills"), 4_200 + 600);
         for name in ["vendors", "items", "tills"] {
-            let ids: HashSet<_> = tables.iter().filter(|(t, _)| t == name).map(|(_, f)| f["id"].clone()).collect();
+            let ids: HashSet<_> =
+                tables.iter().filter(|(t, _)| t == name).map(|(_, f)| f["id"].clone()).collect();
             assert_eq!(ids.len(), of(name), "{name} repeat an id");
         }
     }

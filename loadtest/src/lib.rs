@@ -3,13 +3,19 @@
 //! Laws: checks L3 and L4 from outside (oracle); upholds none.
 
 pub mod arrival;
+pub mod bars;
 pub mod clock;
+pub mod driver;
 pub mod error;
 pub mod festival_file;
+pub mod lanes;
 pub mod limits;
 pub mod machine;
 pub mod num;
 pub mod pacing;
+pub mod process;
 pub mod rawlog;
+pub mod report;
 pub mod stats;
+pub mod traffic;
 pub mod zipf;

@@ -50,7 +50,8 @@ pub fn facts(data: &Path) -> MachineFacts {
         kernel: read_line("/proc/sys/kernel/osrelease"),
         cpu: cpu_model(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
         cores: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
-        memory_bytes: number_after(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemTotal:") * 1024,
+        memory_bytes: number_after(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemTotal:")
+            * 1024,
         mount: mount_of(data, &fs::read_to_string("/proc/self/mounts").unwrap_or_default()),
         began_unix: now.map_or(0, |d| d.as_secs()),
     }
@@ -95,7 +96,8 @@ fn mount_of(data: &Path, mounts: &str) -> MountFacts {
         let [device, point, kind, options, ..] = words.as_slice() else { continue };
         let longer = best.as_ref().is_none_or(|(length, _)| point.len() >= *length);
         if absolute.starts_with(point) && longer {
-            let [device, point, kind, options] = [device, point, kind, options].map(|word| (*word).to_owned());
+            let [device, point, kind, options] =
+                [device, point, kind, options].map(|word| (*word).to_owned());
             best = Some((point.len(), MountFacts { point, kind, device, options }));
         }
     }

@@ -89,7 +89,8 @@ pub fn invalid_reasons(send_lag: &Histogram<u64>, refusals: u64, answered: u64) 
     }
     let share = percent(refusals, answered);
     if share > REFUSALS_LIMIT_PERCENT {
-        reasons.push(format!("{share:.2} % of the answers were unplanned refusals; at most 0.1 % are accepted"));
+        reasons
+            .push(format!("{share:.2} % of the answers were unplanned refusals; at most 0.1 % are accepted"));
     }
     reasons
 }

@@ -319,7 +319,8 @@ fn bar_line(spec: &BarSpec, lanes: &[LaneFigures]) -> BarLine {
 
 /// Absolute rates hold on a machine whose echo reads the reference or more; on a slower one they shrink with it.
 fn echo_scale(lanes: &[&LaneFigures], notes: &mut Vec<String>) -> f64 {
-    let echoes: Vec<f64> = lanes.iter().filter(|lane| lane.part == "echo-64").map(|lane| lane.per_second).collect();
+    let echoes: Vec<f64> =
+        lanes.iter().filter(|lane| lane.part == "echo-64").map(|lane| lane.per_second).collect();
     let Some(echo) = spread(&echoes) else {
         notes.push("not scaled: echo at 64 connections was not measured in these runs".to_owned());
         return 1.0;

@@ -117,8 +117,8 @@ pub fn run(file: &mut AppendFile, lane: DiskLane, clock: &Clock, interval_ns: u6
                 None => break,
                 Some(intended) => {
                     wait_until(clock, intended);
+                    // The writer waits for each flush, so a late start is the disk's doing and part of the latency.
                     let _ = schedule.due(intended);
-                    recorder.lagged(clock.now().saturating_sub(intended), 1);
                     intended
                 }
             },
@@ -168,7 +168,7 @@ mod tests {
         let lane = DiskLane { write_size: 120, rate: Some(2_000.0), length_ns: SECOND_NS / 50 };
         let intervals = run(&mut file, lane, &Clock::start(), SECOND_NS).unwrap();
         let answered: u64 = intervals.iter().map(|interval| interval.counts.total()).sum();
-        let lagged: u64 = intervals.iter().map(|interval| interval.lag.len()).sum();
-        assert_eq!((answered, lagged), (40, 40));
+        let timed: u64 = intervals.iter().map(|interval| interval.latency.len()).sum();
+        assert_eq!((answered, timed), (40, 40));
     }
 }

@@ -42,12 +42,12 @@ pub fn read(dir: &Path) -> Result<Run> {
         return Err(LoadError::format(dir, format!("format {} is not {FORMAT}", facts.format)));
     }
     let path = dir.join("lanes.jsonl");
-    let lines = if path.exists() { text(&path)? } else { String::new() };
+    let listed = if path.exists() { text(&path)? } else { String::new() };
     let mut lanes = Vec::new();
-    for line in lines.lines() {
-        let lane: LaneFacts = parse(&path, line)?;
-        let intervals = intervals(dir, &lane)?;
-        lanes.push(RunLane { facts: lane, intervals });
+    for line in listed.lines() {
+        let named: LaneFacts = parse(&path, line)?;
+        let intervals = intervals(dir, &named)?;
+        lanes.push(RunLane { facts: named, intervals });
     }
     Ok(Run { facts, lanes, verified: verified(dir)? })
 }
@@ -88,7 +88,9 @@ fn intervals(dir: &Path, facts: &LaneFacts) -> Result<Vec<Interval>> {
             return Err(LoadError::format(dir, problem));
         }
     }
-    let fits = |interval: &Interval| interval.latency.is_empty() || interval.latency.len() == interval.counts.total();
+    let fits = |interval: &Interval| {
+        interval.latency.is_empty() || interval.latency.len() == interval.counts.total()
+    };
     if let Some(place) = intervals.iter().position(|interval| !fits(interval)) {
         let problem = format!("interval {place} of {stem} counts other answers than it times");
         return Err(LoadError::format(dir, problem));

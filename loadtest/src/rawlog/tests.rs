@@ -23,7 +23,12 @@ pub(crate) fn facts(kind: &str) -> RunFacts {
             cpu: text("Some CPU"),
             cores: 2,
             memory_bytes: 1 << 34,
-            mount: MountFacts { point: text("/"), kind: text("ext4"), device: text("vda"), options: text("rw") },
+            mount: MountFacts {
+                point: text("/"),
+                kind: text("ext4"),
+                device: text("vda"),
+                options: text("rw"),
+            },
             began_unix: 1_800_000_000,
         },
     }

@@ -61,8 +61,11 @@ impl RunWriter {
         let path = self.dir.join("lanes.jsonl");
         let mut line = Vec::new();
         push_line(&path, &mut line, facts)?;
-        let mut file =
-            OpenOptions::new().create(true).append(true).open(&path).map_err(LoadError::file("open", &path))?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(LoadError::file("open", &path))?;
         file.write_all(&line).map_err(LoadError::file("write", &path))
     }
 
@@ -98,7 +101,9 @@ fn write_log(
     let mut serializer = V2DeflateSerializer::new();
     // Values are nanoseconds; the log's own maximum is in milliseconds, as its readers expect.
     let mut log = IntervalLogWriterBuilder::new()
-        .add_comment("values are nanoseconds; interval bounds exact to the nanosecond are in the .jsonl beside")
+        .add_comment(
+            "values are nanoseconds; interval bounds exact to the nanosecond are in the .jsonl beside",
+        )
         .with_max_value_divisor(to_f64(MILLI_NS))
         .begin_log_with(out, &mut serializer)
         .map_err(|error| error.to_string())?;

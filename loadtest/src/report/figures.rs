@@ -213,7 +213,8 @@ fn lane_figures(lane: &RunLane) -> Result<LaneFigures> {
 /// Where declines are not planned none may come, nor a refusal; an open loop must have kept its plan in any case.
 fn invalid_reasons(lane: &RunLane, counts: &Counts, lag: &Histogram<u64>) -> Vec<String> {
     let mut reasons = lane.facts.invalid.clone();
-    let (declines, refusals) = (counts.of_class(DECLINED), counts.of_class(REFUSED) + counts.of_class(UNKNOWN));
+    let (declines, refusals) =
+        (counts.of_class(DECLINED), counts.of_class(REFUSED) + counts.of_class(UNKNOWN));
     if lane.facts.declines_planned {
         reasons.extend(pacing::invalid_reasons(lag, refusals, counts.total()));
         return reasons;

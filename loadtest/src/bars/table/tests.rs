@@ -39,28 +39,28 @@ fn rate(name: &str, part: &str, run: u32, per_second: f64) -> LaneFigures {
 }
 
 fn p50(name: &str, part: &str, run: u32, micros: f64) -> LaneFigures {
-    let mut lane = lane(name, part, run);
-    lane.latency_us.p50 = micros;
-    lane
+    let mut timed = lane(name, part, run);
+    timed.latency_us.p50 = micros;
+    timed
 }
 
 fn only(lanes: &[LaneFigures]) -> BarLine {
-    let lines = bar_lines(lanes);
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    lines[0].clone()
+    let judged = bar_lines(lanes);
+    assert_eq!(judged.len(), 1, "{judged:?}");
+    judged[0].clone()
 }
 
 #[test]
 fn a_ratio_is_the_median_of_pairs_measured_side_by_side() {
     // The machine halves its speed for run 2: both lanes feel it, the pair does not.
-    let lanes: Vec<_> = [(100.0, 120.0), (50.0, 60.0), (90.0, 120.0)]
+    let pairs: Vec<_> = [(100.0, 120.0), (50.0, 60.0), (90.0, 120.0)]
         .iter()
         .zip(1..)
         .flat_map(|((server, echo), run)| {
             [rate("taps-4096", "echo", run, *echo), rate("taps-4096", "server", run, *server)]
         })
         .collect();
-    let line = only(&lanes);
+    let line = only(&pairs);
     assert_eq!((line.status, line.runs), (Status::Ok, 3));
     assert!((line.ratio.unwrap().median - 100.0 / 120.0).abs() < 1e-9);
     assert!((line.value.unwrap().median - 90.0).abs() < 1e-9);
@@ -76,11 +76,13 @@ fn a_missed_bar_is_short_and_says_by_how_much() {
 
 #[test]
 fn lone_adds_the_two_limits_and_less_is_better() {
-    let lanes = |server| [p50("lone", "disk", 1, 90.0), p50("lone", "echo", 1, 60.0), p50("lone", "server", 1, server)];
-    let line = only(&lanes(120.0));
+    let of = |server| {
+        [p50("lone", "disk", 1, 90.0), p50("lone", "echo", 1, 60.0), p50("lone", "server", 1, server)]
+    };
+    let line = only(&of(120.0));
     assert_eq!((line.status, line.stretch), (Status::Ok, Some(true)));
     assert!((line.limit.unwrap().median - 150.0).abs() < 1e-9);
-    assert_eq!(only(&lanes(151.0)).status, Status::Short);
+    assert_eq!(only(&of(151.0)).status, Status::Short);
 }
 
 #[test]
@@ -121,7 +123,8 @@ fn open_loop_is_three_lines_of_the_same_lanes() {
         latency_us: Latency { p50, p90: 0.0, p99, p999, max: 0.0 },
         ..lane("open-2000", part, 1)
     };
-    let lines = bar_lines(&[open("echo-flush", 100.0, 200.0, 1_000.0), open("server", 150.0, 601.0, 1_900.0)]);
+    let lines =
+        bar_lines(&[open("echo-flush", 100.0, 200.0, 1_000.0), open("server", 150.0, 601.0, 1_900.0)]);
     let found: Vec<_> = lines.iter().map(|line| (line.name.as_str(), line.status)).collect();
     let expected =
         [("open-2000 p50", Status::Ok), ("open-2000 p99", Status::Short), ("open-2000 p99.9", Status::Ok)];

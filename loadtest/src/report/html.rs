@@ -1,0 +1,316 @@
+//! Owns: the page of a report: one file, no scripts, nothing loaded from elsewhere, readable in light and dark.
+//! Must never: say more than the figures; hide an invalid run.
+//! Laws: none.
+
+use std::fmt::Write as _;
+
+use super::figures::{LaneFigures, Report};
+use super::plots;
+use super::svg::escape;
+use super::text::{in_unit, micros, number};
+use crate::bars::table::{BarLine, Status};
+use crate::rawlog::Role;
+use crate::stats::Spread;
+
+const STYLE: &str = include_str!("page.css");
+
+/// The page.
+pub fn page(report: &Report) -> String {
+    let mut out = String::with_capacity(1 << 16);
+    // Writing to a string can't fail, here and below.
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{0}</title><style>{STYLE}</style></head><body><main>\n<header><h1>{0}</h1>",
+        escape(&report.title)
+    );
+    let _ = writeln!(out, "<p class=\"sub\">{}</p></header>", escape(&subtitle(report)));
+    verdict(&mut out, report);
+    if report.bars.is_empty() {
+        profile(&mut out, report);
+    } else {
+        bars(&mut out, report);
+    }
+    journal(&mut out, report);
+    lanes(&mut out, report);
+    facts(&mut out, report);
+    out.push_str("</main></body></html>\n");
+    out
+}
+
+fn subtitle(report: &Report) -> String {
+    let machine = &report.machine;
+    format!(
+        "{} | commit {} | {} cores, {}",
+        utc(machine.began_unix),
+        machine.commit,
+        machine.cores,
+        machine.cpu
+    )
+}
+
+/// Seconds since the epoch as a date and time in UTC.
+fn utc(unix: u64) -> String {
+    let (days, second) = (unix / 86_400, unix % 86_400);
+    // Days since 1 March of the year 0, in eras of 400 years.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let date = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year_of_era + era * 400 + carry;
+    format!("{year}-{month:02}-{date:02} {:02}:{:02} UTC", second / 3_600, second % 3_600 / 60)
+}
+
+fn card(out: &mut String, value: &str, name: &str, note: &str, kind: &str) {
+    let _ = write!(
+        out,
+        "<div class=\"card {kind}\"><div class=\"big\">{}</div><div class=\"what\">{}</div>\
+         <div class=\"note\">{}</div></div>",
+        escape(value),
+        escape(name),
+        escape(note)
+    );
+}
+
+fn verdict(out: &mut String, report: &Report) {
+    out.push_str("<section class=\"cards\">");
+    if let Some(lane) = main_lane(report) {
+        let peak = lane.over_time.iter().map(|point| point.per_second).fold(0.0, f64::max);
+        let answered = format!("of {} sent", number(crate::num::to_f64(lane.sent)));
+        card(out, &number(crate::num::to_f64(lane.answered)), "taps answered", &answered, "");
+        card(
+            out,
+            &format!("{}/s", number(peak)),
+            "busiest moment",
+            &format!("mean {}/s", number(lane.per_second)),
+            "",
+        );
+        let latency = &lane.latency_us;
+        card(out, &micros(latency.p50), "a typical tap", "half are faster", "");
+        card(out, &micros(latency.p99), "99 of 100 taps", &format!("99.9 %: {}", micros(latency.p999)), "");
+    }
+    if !report.bars.is_empty() {
+        let ok = report.bars.iter().filter(|line| line.status == Status::Ok).count();
+        let stretch = report.bars.iter().filter(|line| line.stretch == Some(true)).count();
+        let kind = if ok == report.bars.len() { "good" } else { "bad" };
+        card(
+            out,
+            &format!("{ok} of {}", report.bars.len()),
+            "bars reached",
+            &format!("{stretch} stretch"),
+            kind,
+        );
+    }
+    if !report.journal.is_empty() {
+        let yes = report.journal.values().all(|journal| journal.verified);
+        let (word, kind) = if yes { ("yes", "good") } else { ("NO", "bad") };
+        card(out, word, "journal verified", "every record re-read, chain and sums recomputed", kind);
+    }
+    let (word, note, kind) = if report.valid {
+        ("valid", "the tester kept its plan; no unplanned no", "good")
+    } else {
+        ("INVALID", "see the reasons below; don't use the figures", "bad")
+    };
+    card(out, word, "this run", note, kind);
+    out.push_str("</section>\n");
+}
+
+/// The lane that a profile's report is about: the server's last one under the profile's own name.
+fn main_lane(report: &Report) -> Option<&LaneFigures> {
+    let mine = |lane: &&LaneFigures| lane.role == Role::Measured && lane.name == report.kind;
+    report.lanes.iter().rev().find(mine)
+}
+
+fn figure(out: &mut String, title: &str, explanation: &str, drawing: &str) {
+    if !drawing.is_empty() {
+        let _ = writeln!(
+            out,
+            "<figure><h2>{}</h2>{drawing}<figcaption>{}</figcaption></figure>",
+            escape(title),
+            escape(explanation)
+        );
+    }
+}
+
+fn profile(out: &mut String, report: &Report) {
+    let Some(lane) = main_lane(report) else { return };
+    let _ = writeln!(out, "<p class=\"lead\">{}</p>", escape(&lane.what));
+    figure(
+        out,
+        "Throughput",
+        "Taps sent by the terminals and answered by the server. Answered means: decided, written and flushed to disk.",
+        &plots::throughput(lane),
+    );
+    figure(
+        out,
+        "Latency",
+        "Measured from the moment a tap was meant to happen, so that a stall of the server is not hidden by a tester \
+         that waits politely.",
+        &plots::latency(lane),
+    );
+    figure(
+        out,
+        "Declines and refusals",
+        "A decline is a decided no that stays on record (too little money, a sale that looks repeated). A refusal \
+         leaves no record and may be sent again.",
+        &plots::noes(lane),
+    );
+    figure(
+        out,
+        "Beside the machine's own limits",
+        "The same client loop against a server that only echoes, and what the disk does with our writes, measured in \
+         the same run.",
+        &plots::beside_limits(report, &lane.name),
+    );
+}
+
+fn word(spread: Option<Spread>, unit: &str) -> String {
+    spread.map_or_else(|| "-".to_owned(), |spread| in_unit(spread.median, unit))
+}
+
+fn range(spread: Option<Spread>, unit: &str) -> String {
+    spread.map_or_else(String::new, |spread| {
+        format!("{} to {}", in_unit(spread.min, unit), in_unit(spread.max, unit))
+    })
+}
+
+fn bars(out: &mut String, report: &Report) {
+    out.push_str(
+        "<section><h2>Bars</h2><div class=\"scroll\"><table><thead><tr><th>bar</th><th>value</th><th>limit</th>\
+         <th>ratio</th><th>must be</th><th>steal</th><th>runs</th><th>result</th></tr></thead><tbody>",
+    );
+    for line in &report.bars {
+        bar_row(out, line);
+    }
+    out.push_str(
+        "</tbody></table></div><p class=\"note\">Medians; under them smallest and largest. A ratio is the median of \
+         pairs measured side by side in the same run.</p></section>\n",
+    );
+    for (name, drawing) in plots::bar_pairs(report) {
+        figure(out, &name, "Median of the runs beside the machine's own limit.", &drawing);
+    }
+}
+
+fn bar_row(out: &mut String, line: &BarLine) {
+    let ratio = line.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.3}", ratio.median));
+    let kind = match line.status {
+        Status::Ok => "good",
+        Status::Short | Status::Invalid | Status::Missing => "bad",
+    };
+    let stretch = if line.stretch == Some(true) { " + stretch" } else { "" };
+    let _ = write!(
+        out,
+        "<tr><td><b>{}</b><div class=\"note\">{}</div></td><td>{}<div class=\"note\">{}</div></td>\
+         <td>{}<div class=\"note\">{}</div></td><td>{ratio}</td><td>{}</td><td>{:.1} %</td><td>{}</td>\
+         <td><span class=\"chip {kind}\">{}{stretch}</span></td></tr>",
+        escape(&line.name),
+        escape(&line.what),
+        word(line.value, &line.unit),
+        range(line.value, &line.unit),
+        word(line.limit, &line.unit),
+        range(line.limit, &line.unit),
+        escape(&line.bar),
+        line.steal_percent,
+        line.runs,
+        line.status.word()
+    );
+    for note in &line.notes {
+        let _ = write!(out, "<tr class=\"under\"><td colspan=\"8\">{}</td></tr>", escape(note));
+    }
+}
+
+fn journal(out: &mut String, report: &Report) {
+    for (name, journal) in &report.journal {
+        let (word, kind) = if journal.verified { ("verified", "good") } else { ("NOT VERIFIED", "bad") };
+        let _ = writeln!(
+            out,
+            "<section><h2>Journal <span class=\"chip {kind}\">{word}</span></h2><p>Read back from the files alone after \
+             the run ({}): hash chain, conservation of money, floors, each request once.</p><details><summary>What the \
+             verifier said</summary><pre>{}</pre></details></section>",
+            escape(name),
+            escape(&serde_json::to_string_pretty(&journal.said).unwrap_or_default())
+        );
+    }
+}
+
+fn lanes(out: &mut String, report: &Report) {
+    out.push_str(
+        "<section><h2>All lanes</h2><div class=\"scroll\"><table class=\"small\"><thead><tr><th>lane</th><th>run</th>\
+         <th>seconds</th><th>per second</th><th>p50</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th>\
+         <th>declined</th><th>refused</th><th>steal</th></tr></thead><tbody>",
+    );
+    for lane in &report.lanes {
+        let latency = &lane.latency_us;
+        let _ = write!(
+            out,
+            "<tr><td><b>{}</b> {}{}<div class=\"note\">{}</div></td><td>{}</td><td>{:.1}</td><td>{}</td><td>{}</td>\
+             <td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.1} %</td></tr>",
+            escape(&lane.name),
+            escape(&lane.part),
+            if lane.role == Role::Limit { " <span class=\"chip\">limit</span>" } else { "" },
+            escape(&lane.what),
+            lane.run,
+            lane.seconds,
+            number(lane.per_second),
+            micros(latency.p50),
+            micros(latency.p90),
+            micros(latency.p99),
+            micros(latency.p999),
+            micros(latency.max),
+            lane.declines,
+            lane.refusals,
+            lane.steal_percent
+        );
+        for reason in &lane.invalid {
+            let _ =
+                write!(out, "<tr class=\"under\"><td colspan=\"12\">INVALID: {}</td></tr>", escape(reason));
+        }
+    }
+    out.push_str("</tbody></table></div></section>\n");
+}
+
+fn facts(out: &mut String, report: &Report) {
+    let machine = &report.machine;
+    let mut rows = vec![
+        ("command".to_owned(), report.command.clone()),
+        ("commit".to_owned(), machine.commit.clone()),
+        ("kernel".to_owned(), machine.kernel.clone()),
+        ("processor".to_owned(), format!("{} x {}", machine.cores, machine.cpu)),
+        ("memory".to_owned(), format!("{}B", number(crate::num::to_f64(machine.memory_bytes)))),
+        (
+            "data on".to_owned(),
+            format!(
+                "{} {} ({}), {}",
+                machine.mount.kind, machine.mount.point, machine.mount.device, machine.mount.options
+            ),
+        ),
+    ];
+    rows.extend(report.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
+    out.push_str("<section><h2>How it was measured</h2><table class=\"facts\"><tbody>");
+    for (name, value) in rows {
+        let _ = write!(out, "<tr><th>{}</th><td>{}</td></tr>", escape(&name), escape(&value));
+    }
+    out.push_str(
+        "</tbody></table><p class=\"note\">Every figure on this page is computed from the raw log beside it; \
+         <code>loadtest report verify DIR</code> recomputes all of them and names any that differ. Client and server \
+         share this machine. A flush is acknowledged by this host; no claim about power loss is made.</p></section>\n",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_right_over_leap_days() {
+        assert_eq!(utc(0), "1970-01-01 00:00 UTC");
+        assert_eq!(utc(951_782_399), "2000-02-28 23:59 UTC");
+        assert_eq!(utc(951_782_400), "2000-02-29 00:00 UTC");
+        assert_eq!(utc(1_709_251_200), "2024-03-01 00:00 UTC");
+        assert_eq!(utc(1_798_761_599), "2026-12-31 23:59 UTC");
+    }
+}

@@ -1,0 +1,149 @@
+//! Owns: figures in words: counts, rates, times, and the report as lines for a terminal.
+//! Must never: round so that a missed bar looks reached (ratios keep three digits).
+//! Laws: none.
+
+use std::fmt::Write as _;
+
+use super::figures::{LaneFigures, Report};
+use crate::rawlog::Role;
+
+/// A count or rate: 950, 12.3 K, 1.85 M.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1e9 => format!("{:.2} G", value / 1e9),
+        size if size >= 1e6 => format!("{:.2} M", value / 1e6),
+        size if size >= 1e4 => format!("{:.1} K", value / 1e3),
+        size if size >= 100.0 || value.fract().abs() < 1e-9 => format!("{value:.0}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// A time given in microseconds: 85 us, 1.20 ms, 3.4 s.
+pub fn micros(value: f64) -> String {
+    match value {
+        size if size >= 1e6 => format!("{:.2} s", value / 1e6),
+        size if size >= 1e4 => format!("{:.1} ms", value / 1e3),
+        size if size >= 1e3 => format!("{:.2} ms", value / 1e3),
+        _ => format!("{value:.0} us"),
+    }
+}
+
+/// A figure in the unit of its bar.
+pub fn in_unit(value: f64, unit: &str) -> String {
+    match unit {
+        "us" => micros(value),
+        "bytes" => format!("{value:.1} B"),
+        _ => format!("{}/s", number(value)),
+    }
+}
+
+/// The figure a lane stands for: its rate, or its median latency in an open loop.
+pub fn headline(lane: &LaneFigures) -> String {
+    format!("{}/s, p50 {}", number(lane.per_second), micros(lane.latency_us.p50))
+}
+
+/// The report for a terminal.
+pub fn summary(report: &Report) -> String {
+    let mut out = String::new();
+    let machine = &report.machine;
+    // Writing to a string can't fail, here and below.
+    let _ = writeln!(
+        out,
+        "{} | commit {} | {} cores {} | kernel {} | {} on {}",
+        report.title,
+        machine.commit,
+        machine.cores,
+        machine.cpu,
+        machine.kernel,
+        machine.mount.kind,
+        machine.mount.point
+    );
+    if report.bars.is_empty() {
+        lanes(&mut out, report);
+    } else {
+        bars(&mut out, report);
+    }
+    for (name, journal) in &report.journal {
+        let word = if journal.verified { "verified" } else { "NOT VERIFIED" };
+        let _ = writeln!(out, "journal ({name}): {word}");
+    }
+    out
+}
+
+fn bars(out: &mut String, report: &Report) {
+    let _ = writeln!(
+        out,
+        "{:<16} {:>12} {:>12} {:>7}  {:<26} {:>6}  result",
+        "bar", "value", "limit", "ratio", "must be", "steal"
+    );
+    for line in &report.bars {
+        let word = |spread: Option<crate::stats::Spread>| {
+            spread.map_or_else(|| "-".to_owned(), |spread| in_unit(spread.median, &line.unit))
+        };
+        let ratio = line.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.3}", ratio.median));
+        let stretch = if line.stretch == Some(true) { " (stretch too)" } else { "" };
+        let _ = writeln!(
+            out,
+            "{:<16} {:>12} {:>12} {ratio:>7}  {:<26} {:>5.1}%  {}{stretch}",
+            line.name,
+            word(line.value),
+            word(line.limit),
+            line.bar,
+            line.steal_percent,
+            line.status.word(),
+        );
+        for note in &line.notes {
+            let _ = writeln!(out, "    {note}");
+        }
+    }
+}
+
+fn lanes(out: &mut String, report: &Report) {
+    let _ = writeln!(
+        out,
+        "{:<34} {:>3} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>6}",
+        "lane", "run", "per second", "p50", "p90", "p99", "p99.9", "max", "steal"
+    );
+    for lane in &report.lanes {
+        let role = if lane.role == Role::Limit { " (limit)" } else { "" };
+        let latency = &lane.latency_us;
+        let _ = writeln!(
+            out,
+            "{:<34} {:>3} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>5.1}%",
+            format!("{} {}{role}", lane.name, lane.part),
+            lane.run,
+            number(lane.per_second),
+            micros(latency.p50),
+            micros(latency.p90),
+            micros(latency.p99),
+            micros(latency.p999),
+            micros(latency.max),
+            lane.steal_percent
+        );
+        for code in lane.codes.iter().filter(|code| code.class != "applied") {
+            let _ = writeln!(out, "    {} {}: {}", code.class, code.name, code.count);
+        }
+        for reason in &lane.invalid {
+            let _ = writeln!(out, "    INVALID: {reason}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_in_words() {
+        assert_eq!(
+            [950.0, 0.5, 12_345.0, 1_850_000.0, 3e9].map(number),
+            ["950", "0.50", "12.3 K", "1.85 M", "3.00 G"]
+        );
+        assert_eq!(
+            [85.4, 1_200.0, 45_000.0, 3_400_000.0].map(micros),
+            ["85 us", "1.20 ms", "45.0 ms", "3.40 s"]
+        );
+        assert_eq!(in_unit(120.0, "bytes"), "120.0 B");
+        assert_eq!(in_unit(99_000.0, "taps/s"), "99.0 K/s");
+    }
+}
