@@ -338,3 +338,50 @@ pub fn block(bytes: &[u8]) -> Notes {
         }
     })
 }
+
+/// The notes of a segment's first page, as far as it is not zero.
+pub fn segment(bytes: &[u8]) -> Notes {
+    walk(bytes, |walk| {
+        walk.note(8, "FANSEGMT");
+        walk.note(4, "CRC-32 of bytes 12 to 39");
+        walk.u32("version");
+        walk.u64("segment");
+        walk.u64("generation");
+        walk.u64("bytes of the file");
+    })
+}
+
+/// The notes of a frame without the zeros at its end.
+pub fn frame(bytes: &[u8]) -> Notes {
+    walk(bytes, |walk| {
+        walk.note(8, "FANFRAME");
+        walk.note(4, "CRC-32 of everything after itself, the zeros at the end included");
+        let blocks = walk.u32("blocks");
+        walk.u32("bytes of blocks");
+        walk.note(4, "reserved");
+        walk.u64("generation");
+        walk.u64("segment");
+        walk.u64("offset");
+        walk.u64("frame");
+        walk.note(8, "reserved");
+        for _ in 0..blocks {
+            walk.header();
+            let header = &bytes[..walk.at];
+            let length = header[header.len() - 68..header.len() - 64].try_into().unwrap();
+            walk.note(u32::from_le_bytes(length) as usize, "the payload of the block");
+        }
+    })
+}
+
+/// The notes of one page of the MARK, as far as it is not zero.
+pub fn mark(bytes: &[u8]) -> Notes {
+    walk(bytes, |walk| {
+        walk.note(8, "FANMARK1");
+        walk.note(4, "CRC-32 of bytes 12 to 51");
+        walk.u64("counter");
+        walk.u64("generation");
+        walk.u64("segment");
+        walk.u64("offset");
+        walk.u64("frame");
+    })
+}

@@ -69,7 +69,7 @@ impl Document {
             std::env::var_os("UPDATE_GOLDEN").is_some(),
             "`{name}` in FORMAT.md differs from what the code produces:\n{}\nproduced:\n{produced}\n\
              Directories written by earlier builds no longer read the same. If that is meant, raise \
-             `ledger::LEVEL` and run UPDATE_GOLDEN=1 cargo test -p ledger --test format_golden",
+             `ledger::LEVEL` and run UPDATE_GOLDEN=1 cargo test -p ledger --test format_golden --test format_log",
             self.golden(name)
         );
         assert!(

@@ -237,21 +237,20 @@ pub fn records() -> Vec<Example> {
     ]
 }
 
-/// A block of shard 4 on `head`, as header and payload.
-pub fn sealed(head: Head, epoch: Epoch, prologue: Prologue, records: &[Record]) -> (Header, Vec<u8>) {
+/// A block of shard 4 on `head`.
+fn draft(head: Head, epoch: Epoch, prologue: Prologue, records: &[Record]) -> Draft {
     let mut draft = Draft::new(LEDGER, SHARD, epoch);
     draft.begin(prologue);
     draft.place(head);
     for record in records {
         draft.push(record);
     }
-    (draft.seal(), draft.payload().to_vec())
+    draft
 }
 
 /// The shard's first two blocks: what `init` wrote, and the evening's beginning.
-pub fn blocks() -> [(&'static str, Header, Vec<u8>); 2] {
-    let (zero, zeroth) =
-        sealed(Head::default(), Epoch(0), first_prologue(), &[genesis(), staged(), adopted()]);
+pub fn drafts() -> [Draft; 2] {
+    let zero = draft(Head::default(), Epoch(0), first_prologue(), &[genesis(), staged(), adopted()]);
     let evening = [
         epoch_opened(),
         opened(),
@@ -259,6 +258,13 @@ pub fn blocks() -> [(&'static str, Header, Vec<u8>); 2] {
         top_up(91, 3_600_000, Tender::Bonus, 500),
         purchase(1_207, 12_345_678),
     ];
-    let (one, first) = sealed(zero.head(), Epoch(1), prologue(), &evening);
-    [("block-0", zero, zeroth), ("block-1", one, first)]
+    let one = draft(zero.seal().head(), Epoch(1), prologue(), &evening);
+    [zero, one]
+}
+
+/// The same, sealed, by their names in the document.
+pub fn blocks() -> [(&'static str, Header, Vec<u8>); 2] {
+    let [zero, one] = drafts();
+    let sealed = |name, draft: &Draft| (name, draft.seal(), draft.payload().to_vec());
+    [sealed("block-0", &zero), sealed("block-1", &one)]
 }

@@ -6,7 +6,8 @@
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     clippy::cast_sign_loss,
-    reason = "a test"
+    dead_code,
+    reason = "shared by several tests, none of which uses all of it"
 )]
 
 pub mod annotate;
