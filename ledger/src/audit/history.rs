@@ -181,7 +181,7 @@ impl History {
                 let done = Done { number: deed.number, effect: Effect::Replaced, postings: &[] };
                 self.requests.claim(key, deed.index, &done);
             }
-            Some(known) if known.effect.took_effect() && known.state != State::Cancelled => {
+            Some(known) if known.effect.took_effect() && !known.state.is(State::CANCELLED) => {
                 let before = known.record();
                 found.say(Rule::Repeated, || format!("finishes {tried}, which record {before} had done"));
             }
@@ -206,8 +206,8 @@ impl History {
             return found.say(Rule::Void, || format!("wallet {} has no sale {sale}", deed.wallet));
         };
         let before = known.record();
-        if known.state != State::Stands {
-            let how = if known.state == State::Refunded { "voided" } else { "cancelled" };
+        if known.state.is(State::REFUNDED.with(State::CANCELLED)) {
+            let how = if known.state.is(State::REFUNDED) { "voided" } else { "cancelled" };
             return found.say(Rule::Void, || format!("sale {sale} of record {before} was {how} before"));
         }
         if position != Some(before) {
@@ -216,7 +216,7 @@ impl History {
         if !self.requests.reverses(&known, deed.record.entry.postings()) {
             found.say(Rule::Void, || format!("does not reverse the postings of record {before}"));
         }
-        self.requests.set(key, deed.index, State::Refunded);
+        self.requests.change(key, deed.index, |state| state.with(State::REFUNDED));
         self.requests.tie(deed.key, key, deed.index);
     }
 
@@ -227,39 +227,33 @@ impl History {
             return found.say(Rule::Cancel, || format!("takes back {id}, which was never seen"));
         };
         let before = known.record();
-        if !known.effect.took_effect() || known.state == State::Cancelled {
+        if !known.effect.took_effect() || known.state.is(State::CANCELLED) {
             return found.say(Rule::Cancel, || format!("takes back {id}, which does not stand"));
         }
         if position != before {
             found.say(Rule::Cancel, || format!("{id} is record {before}, not {position}"));
         }
-        if declined {
-            return;
+        if known.state.is(State::SETTLED) {
+            found.say(Rule::Cancel, || format!("{id} was to stand, by an earlier cancel that was declined"));
         }
-        let postings = deed.record.entry.postings();
-        // What a void took back is back already; the same for a void whose sale is cancelled.
-        let undone = known.state == State::Refunded || self.sale_is_cancelled(deed);
-        let right = if undone { postings.is_empty() } else { self.requests.reverses(&known, postings) };
-        if !right {
+        if declined {
+            return self.requests.change(deed.key, deed.index, |state| state.with(State::SETTLED));
+        }
+        if known.state.is(State::REFUNDED) {
+            found.say(Rule::Cancel, || format!("takes back {id}, which a void took back before"));
+        } else if !self.requests.reverses(&known, deed.record.entry.postings()) {
             found.say(Rule::Cancel, || format!("does not reverse the postings of record {before}"));
         }
-        self.requests.set(deed.key, deed.index, State::Cancelled);
+        self.requests.change(deed.key, deed.index, |state| state.with(State::CANCELLED));
         self.undo(deed, known.effect, found);
-    }
-
-    fn sale_is_cancelled(&mut self, deed: &Deed<'_>) -> bool {
-        let sale = self.requests.sale_of(deed.key, deed.index);
-        let sale = sale.and_then(|sale| self.requests.find(sale, deed.index));
-        sale.is_some_and(|sale| sale.state == State::Cancelled)
     }
 
     /// What taking a request back does beyond its postings.
     fn undo(&mut self, deed: &Deed<'_>, effect: Effect, found: &mut Found<'_>) {
         if effect == Effect::Voided
             && let Some(sale) = self.requests.sale_of(deed.key, deed.index)
-            && self.requests.find(sale, deed.index).is_some_and(|sale| sale.state == State::Refunded)
         {
-            self.requests.set(sale, deed.index, State::Stands);
+            self.requests.change(sale, deed.index, |state| state.without(State::REFUNDED));
         }
         if effect == Effect::Opened
             && let Some(wallet) = self.wallets.at(deed.index)
@@ -275,9 +269,9 @@ impl History {
 
 fn taken(deed: &Deed<'_>, known: &Known, found: &mut Found<'_>) {
     let (id, before) = (deed.key.id, known.record());
-    let closed = match (known.effect, known.state) {
-        (Effect::Burned | Effect::Replaced, _) => Some("burned"),
-        (_, State::Cancelled) => Some("cancelled"),
+    let closed = match known.effect {
+        Effect::Burned | Effect::Replaced => Some("burned"),
+        _ if known.state.is(State::CANCELLED) => Some("cancelled"),
         _ => None,
     };
     match closed {
