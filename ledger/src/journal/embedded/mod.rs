@@ -24,6 +24,7 @@ mod segment;
 mod shared;
 mod sim_disk;
 mod stats;
+pub mod trials;
 mod worker;
 mod writer;
 
