@@ -23,7 +23,7 @@ pub struct Request<'a> {
     pub id: RequestId,
     /// The tag.
     pub uid: Uid,
-    /// The till; 0 is absent. Sales and top-ups need the one the welcome names.
+    /// The till, as the welcome names it; 0 takes the device's own of that moment.
     pub till: u32,
     /// When it happened, microseconds since 1970 UTC; 0 is absent.
     pub happened: i64,
