@@ -49,6 +49,16 @@ impl History {
         Self { wallets: Wallets::default(), forks: Kept::new(), requests: Requests::default() }
     }
 
+    /// Asks the tables about a run of records, one table after the other, so that the memory they
+    /// lie in is on its way for all of them at once: nearly all the time of an audit is spent
+    /// waiting for it. Changes nothing.
+    pub(super) fn warm<'a>(&self, run: impl Iterator<Item = &'a Record> + Clone) {
+        let wallets = run.clone().filter_map(|record| record.envelope.wallet);
+        let ids = run.filter_map(|record| record.envelope.request);
+        let known = ids.filter(|id| self.requests.holds(*id)).count();
+        std::hint::black_box((known, self.wallets.warm(wallets)));
+    }
+
     /// Takes in a record of a kind that is decided on a wallet, in a ledger of `shards` shards.
     pub(super) fn take(
         &mut self,

@@ -121,6 +121,11 @@ pub(super) struct Requests {
 }
 
 impl Requests {
+    /// Whether a short id was seen on any wallet.
+    pub(super) fn holds(&self, id: RequestId) -> bool {
+        self.first.contains_key(&id.get())
+    }
+
     /// What is known of `key` on the wallet of this index.
     pub(super) fn find(&mut self, key: Key, wallet: u32) -> Option<&mut Known> {
         if key.second.is_none() {
