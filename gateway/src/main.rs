@@ -1,5 +1,2 @@
-//! The `fanfare` binary: everything it does is in the library.
-
-fn main() -> std::process::ExitCode {
-    gateway::commands::main()
-}
+//! Skeleton.
+fn main() {}

@@ -4,7 +4,6 @@
 
 pub mod arrival;
 pub mod bars;
-pub mod client;
 pub mod clock;
 pub mod driver;
 pub mod error;

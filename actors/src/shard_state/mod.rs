@@ -12,6 +12,7 @@ pub use refunds::Refunds;
 
 use std::sync::Arc;
 
+use ledger::account::Account;
 use ledger::ids::{At, DeviceNumber, Epoch, RecordNumber, ShardId, Version, WalletNumber};
 use ledger::money::Currency;
 use ledger::mutant::{self, Mutant};
@@ -181,6 +182,12 @@ impl ShardState {
     /// The balances of a wallet, for statements and tests; `None` if it never came into being.
     pub fn balances(&self, number: WalletNumber) -> Option<wallet::Balances> {
         self.slots.find(number).map(|slot| self.slots.at(slot).balances())
+    }
+
+    /// This shard's stripes in the order of their accounts, for the auditor; nothing is decided on
+    /// them.
+    pub fn stripes(&self) -> Vec<(Account, i64)> {
+        self.stripes.sorted()
     }
 
     /// The second half of the hash of a wallet's first tag.

@@ -1,0 +1,334 @@
+//! The book: a naive model of every wallet, written from the rules and not from the engine's code,
+//! fed with durable records only. It knows what was true at any position of a shard, so it can say
+//! what an answer had to be. Reads nothing but what it is fed; upholds L4, L9 and L10 as their judge.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actors::answer::{Answer, Movement, Statement, Verdict};
+use actors::codes::{Decline, Outcome, Refusal};
+use actors::command::{Command, Request};
+use actors::festival::Festival;
+use ledger::ids::{At, RecordNumber, RequestId, ShardId};
+use ledger::record::{Body, Line, Record};
+
+use super::rules::{self, Expected, Moves, Rules};
+use super::timeline::Timeline;
+
+/// What a wallet remembers of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Check of the content it came with.
+    pub content: u32,
+    /// Where its record is.
+    pub record: u64,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// Minor units in the wallet afterwards.
+    pub balance: i64,
+    /// Why a cancel of it was declined.
+    pub stands: Option<Decline>,
+}
+
+/// The last purchase: till, amount, second.
+pub type LastSale = (u32, i64, i64);
+
+/// One wallet, at all times.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    born: u64,
+    pub(super) check: u64,
+    pub(super) purses: Timeline<[i64; 3]>,
+    pub(super) open: Timeline<bool>,
+    quarantined: Timeline<bool>,
+    pub(super) last_sale: Timeline<LastSale>,
+    pub(super) ids: BTreeMap<u64, Timeline<Known>>,
+    /// Ids in the order they were first remembered, and from where on.
+    pub(super) order: Vec<(u64, u64)>,
+    /// Sales taken back, by the void that did it; `None` when that void was itself cancelled.
+    pub(super) refunded: BTreeMap<u64, Timeline<Option<u64>>>,
+    /// What each record that took effect moved, and whether it was a purchase or an opening.
+    pub(super) effects: BTreeMap<u64, Effect>,
+    /// Positions at which anything changed.
+    changes: Vec<u64>,
+}
+
+/// What a record did.
+#[derive(Clone, Debug)]
+pub struct Effect {
+    pub(super) moves: Moves,
+    pub(super) purchase: bool,
+    pub(super) opening: bool,
+}
+
+impl Page {
+    pub(super) fn purses_at(&self, position: u64) -> [i64; 3] {
+        self.purses.at(position).copied().unwrap_or_default()
+    }
+
+    pub(super) fn total_at(&self, position: u64) -> i64 {
+        self.purses_at(position).iter().sum()
+    }
+
+    pub(super) fn is_open_at(&self, position: u64) -> bool {
+        self.open.at(position).copied().unwrap_or_default()
+    }
+
+    pub(super) fn known_at(&self, id: RequestId, position: u64) -> Option<Known> {
+        self.ids.get(&id.get()).and_then(|known| known.at(position)).copied()
+    }
+
+    pub(super) fn is_refunded_at(&self, sale: u64, position: u64) -> bool {
+        self.refunded.get(&sale).and_then(|voids| voids.at(position)).is_some_and(Option::is_some)
+    }
+
+    /// Whether anything but `id` took effect and was not taken back.
+    pub(super) fn others_applied_at(&self, id: RequestId, position: u64) -> bool {
+        let applied = |known: &Known| known.outcome == Outcome::Applied;
+        let others = self.ids.iter().filter(|(other, _)| **other != id.get());
+        others.filter_map(|(_, known)| known.at(position)).any(applied)
+    }
+}
+
+/// What the model says to a request at one position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// This answer, without a new record.
+    Answer(Answer),
+    /// A balance with its movements.
+    Statement(Statement),
+    /// A new record.
+    Record(Expected),
+}
+
+/// All wallets.
+#[derive(Clone, Debug)]
+pub struct Book {
+    rules: Rules,
+    pages: BTreeMap<u64, Page>,
+}
+
+impl Book {
+    /// An empty book for a ledger of `shards` shards that runs `festival`.
+    pub fn new(festival: Arc<Festival>, shards: u16) -> Self {
+        Self { rules: Rules { festival, shards }, pages: BTreeMap::new() }
+    }
+
+    /// The shard that a request goes to.
+    pub fn shard_of(&self, request: &Request) -> ShardId {
+        request.tag.number.as_wallet().shard(self.rules.shards)
+    }
+
+    /// The wallet as it stood at `position`, if it had come into being.
+    pub fn page(&self, wallet: u64, position: u64) -> Option<&Page> {
+        self.pages.get(&wallet).filter(|page| page.born <= position)
+    }
+
+    /// Money in a wallet at `position`.
+    pub fn purses(&self, wallet: u64, position: u64) -> Option<[i64; 3]> {
+        self.page(wallet, position).map(|page| page.purses_at(position))
+    }
+
+    /// What the request's id came to, as the wallet remembered it at `position`.
+    pub fn known(&self, request: &Request, position: u64) -> Option<Known> {
+        self.page(request.tag.number.get(), position)?.known_at(request.id, position)
+    }
+
+    /// Positions from `from` to `to` at which an answer about the wallet may differ: the first, and
+    /// each at which the wallet changed.
+    pub fn positions(&self, wallet: u64, from: u64, to: u64) -> impl Iterator<Item = u64> + '_ {
+        let changes = self.pages.get(&wallet).map_or(&[][..], |page| page.changes.as_slice());
+        let first = changes.partition_point(|change| *change <= from);
+        let later = changes[first..].iter().copied().take_while(move |change| *change <= to);
+        std::iter::once(from).chain(later)
+    }
+
+    /// What the addressed wallet has to say to `request` at `position` when the ledger's time is `at`.
+    pub fn say(&self, request: &Request, position: u64, at: At) -> Said {
+        self.consider(request, position, at)
+            .unwrap_or_else(|refusal| Said::Answer(self.refused(request, refusal)))
+    }
+
+    /// The refusal of a request, as an answer.
+    pub fn refused(&self, request: &Request, refusal: Refusal) -> Answer {
+        self.answer(request, Verdict::Refused(refusal), 0, 0)
+    }
+
+    fn answer(&self, request: &Request, verdict: Verdict, record: u64, balance: i64) -> Answer {
+        Answer {
+            id: request.id,
+            command: request.command.number(),
+            verdict,
+            shard: self.shard_of(request),
+            record: RecordNumber(record),
+            balance,
+        }
+    }
+
+    fn consider(&self, request: &Request, position: u64, at: At) -> Result<Said, Refusal> {
+        if request.festival != self.rules.festival.id {
+            return Err(Refusal::WrongFestival);
+        }
+        if request.id.device() != Some(request.device) {
+            return Err(Refusal::NotYourId);
+        }
+        let page = self.page(request.tag.number.get(), position);
+        if page.is_some_and(|page| page.check != request.tag.check) {
+            return Err(Refusal::TagCollision);
+        }
+        if page.is_some_and(|page| page.quarantined.at(position) == Some(&true)) {
+            return Err(Refusal::Quarantined);
+        }
+        let known = page.and_then(|page| page.known_at(request.id, position));
+        match (&request.command, known) {
+            (Command::Lookup, Some(known)) => Ok(Said::Answer(self.remembered(request, &known))),
+            (Command::Lookup, None) => Ok(Said::Answer(self.answer(request, Verdict::NeverSeen, 0, 0))),
+            (Command::Balance, _) => self.statement(request, page, position).map(Said::Statement),
+            (Command::Cancel, _) => self.cancel(request, page, position),
+            (_, Some(known)) => self.again(request, &known).map(Said::Answer),
+            (_, None) => self.rules.fresh(request, page, position, at).map(Said::Record),
+        }
+    }
+
+    fn remembered(&self, request: &Request, known: &Known) -> Answer {
+        let verdict = match known.outcome {
+            Outcome::Applied => Verdict::Applied(Outcome::Applied),
+            Outcome::Declined(decline) => Verdict::Declined(decline),
+        };
+        self.answer(request, verdict, known.record, known.balance)
+    }
+
+    fn again(&self, request: &Request, known: &Known) -> Result<Answer, Refusal> {
+        let burned = known.outcome == Outcome::Declined(Decline::Burned);
+        if known.content != request.content && !burned {
+            return Err(Refusal::IdReused);
+        }
+        Ok(self.remembered(request, known))
+    }
+
+    fn statement(&self, request: &Request, page: Option<&Page>, position: u64) -> Result<Statement, Refusal> {
+        self.rules.festival.device(request.device).ok_or(Refusal::Unauthenticated)?;
+        let page = page.filter(|page| page.is_open_at(position)).ok_or(Refusal::UnknownTag)?;
+        let newest = page.order.iter().rev().filter(|(from, _)| *from <= position);
+        let movement = |(_, id): &(u64, u64)| {
+            let id = RequestId::new(*id)?;
+            let known = page.known_at(id, position)?;
+            let (outcome, record, balance) = (known.outcome, RecordNumber(known.record), known.balance);
+            Some(Movement { id, outcome, record, balance })
+        };
+        let movements = newest.take(Statement::MOVEMENTS).filter_map(movement).collect();
+        let answer = self.answer(request, Verdict::Balance, 0, page.total_at(position));
+        Ok(Statement { answer, movements })
+    }
+
+    fn cancel(&self, request: &Request, page: Option<&Page>, position: u64) -> Result<Said, Refusal> {
+        self.rules.festival.device(request.device).ok_or(Refusal::Unauthenticated)?;
+        let known = page.and_then(|page| page.known_at(request.id, position).map(|known| (page, known)));
+        let Some((page, known)) = known else { return Ok(Said::Record(Expected::nothing())) };
+        if known.outcome != Outcome::Applied || known.stands.is_some() {
+            let verdict = known.stands.map_or(Verdict::Applied(known.outcome), Verdict::Declined);
+            return Ok(Said::Answer(self.answer(request, verdict, known.record, known.balance)));
+        }
+        Ok(Said::Record(rules::cancelled(page, request.id, known.record, position)))
+    }
+
+    /// Writes a durable record down.
+    pub fn enter(&mut self, number: u64, record: &Record) {
+        let Some(wallet) = record.envelope.wallet else { return };
+        let next = number + 1;
+        let page = self.pages.entry(wallet.get()).or_insert_with(|| Page { born: next, ..Page::default() });
+        if page.changes.is_empty() {
+            page.check = match record.body {
+                Body::WalletOpened { check, .. } | Body::Burned { check } => check,
+                _ => 0,
+            };
+        }
+        page.changes.push(next);
+        let moves = rules::moves(record);
+        let before = page.purses_at(number);
+        page.purses.set(next, rules::after(before, &moves));
+        match record.body {
+            Body::Quarantined => page.quarantined.set(next, true),
+            Body::Released => page.quarantined.set(next, false),
+            _ => {}
+        }
+        if record.decline.is_none() {
+            page.take_effect(number, record, moves);
+        }
+        page.remember(number, record);
+    }
+}
+
+impl Page {
+    fn take_effect(&mut self, number: u64, record: &Record, moves: Moves) {
+        let next = number + 1;
+        let taken_back = rules::taken_back(&moves);
+        let mut effect = Effect { moves, purchase: false, opening: false };
+        match &record.body {
+            Body::WalletOpened { .. } => {
+                effect.opening = true;
+                self.open.set(next, true);
+            }
+            Body::Purchased { lines, .. } => {
+                effect.purchase = true;
+                let amount = lines.iter().map(Line::gross).sum();
+                let till = record.envelope.till.map_or(0, ledger::ids::TillId::get);
+                self.last_sale.set(next, (till, amount, record.at.seconds()));
+            }
+            Body::Voided { position: Some(sale), .. } => {
+                self.refunded.entry(sale.0).or_default().set(next, Some(number));
+                self.forget_sale(number, taken_back);
+            }
+            Body::Cancelled { position } => {
+                self.forget_sale(number, taken_back);
+                self.undo(number, position.0);
+            }
+            _ => {}
+        }
+        self.effects.insert(number, effect);
+    }
+
+    fn forget_sale(&mut self, number: u64, amount: i64) {
+        if self.last_sale.at(number).is_some_and(|(_, last, _)| *last == amount) {
+            self.last_sale.set(number + 1, (0, 0, 0));
+        }
+    }
+
+    /// A cancelled opening closes the wallet; a cancelled void lets its sale stand again.
+    fn undo(&mut self, number: u64, cancelled: u64) {
+        if self.effects.get(&cancelled).is_some_and(|effect| effect.opening) {
+            self.open.set(number + 1, false);
+        }
+        for voids in self.refunded.values_mut() {
+            if voids.at(number) == Some(&Some(cancelled)) {
+                voids.set(number + 1, None);
+            }
+        }
+    }
+
+    fn remember(&mut self, number: u64, record: &Record) {
+        let Some(id) = record.envelope.request else { return };
+        let next = number + 1;
+        let declined = record.decline.and_then(Decline::from_record);
+        let balance = self.total_at(next);
+        let known = self.known_at(id, number);
+        let outcome = match (&record.body, declined) {
+            (Body::Cancelled { .. }, None) => Outcome::Declined(Decline::Cancelled),
+            (Body::Burned { .. }, _) => Outcome::Declined(Decline::Burned),
+            (_, Some(decline)) => Outcome::Declined(decline),
+            (_, None) => Outcome::Applied,
+        };
+        let content = record.envelope.content;
+        let now = match (&record.body, known, declined) {
+            (Body::Cancelled { .. }, Some(known), Some(stands)) => Known { stands: Some(stands), ..known },
+            (Body::Cancelled { .. }, Some(known), None) => {
+                Known { record: number, outcome, balance, ..known }
+            }
+            _ => Known { content, record: number, outcome, balance, stands: None },
+        };
+        if known.is_none() {
+            self.order.push((next, id.get()));
+        }
+        self.ids.entry(id.get()).or_default().set(next, now);
+    }
+}

@@ -1,0 +1,48 @@
+//! L2: no purse passes its floor. The shadow (the engine's own `apply`) and the book (a naive sum of
+//! postings) must agree about every wallet that a record touches.
+
+use ledger::ids::ShardId;
+use ledger::law::Law;
+use ledger::record::Record;
+
+use super::book::Book;
+use super::shadow::Shadow;
+use super::{Verdict, Violation};
+
+/// After a record of `shard`.
+pub fn record(shard: ShardId, number: u64, record: &Record, book: &Book, shadow: &Shadow) -> Verdict {
+    let Some(wallet) = record.envelope.wallet else { return Ok(()) };
+    let purses = book.purses(wallet.get(), number + 1).unwrap_or_default();
+    let replica = shadow.states()[usize::from(shard.0)].balances(wallet).unwrap_or_default();
+    let applied = [replica.paid, replica.bonus, replica.deposit];
+    let place = format!("shard {shard} record {number} wallet {wallet}");
+    above(&place, purses).and_then(|()| same(&place, purses, applied))
+}
+
+fn above(place: &str, purses: [i64; 3]) -> Verdict {
+    if purses.iter().all(|purse| *purse >= 0) {
+        return Ok(());
+    }
+    Err(Violation::new(Law::Floors, format!("{place}: purses are {purses:?}")))
+}
+
+fn same(place: &str, purses: [i64; 3], applied: [i64; 3]) -> Verdict {
+    if purses == applied {
+        return Ok(());
+    }
+    let what = format!("{place}: postings sum up to {purses:?}, the actor holds {applied:?}");
+    Err(Violation::new(Law::Replay, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purse_below_zero_and_a_purse_that_differs_are_named() {
+        assert_eq!(above("here", [0, 3, 0]), Ok(()));
+        assert_eq!(above("here", [5, -1, 0]).unwrap_err().law, Law::Floors);
+        assert_eq!(same("here", [5, 0, 0], [5, 0, 0]), Ok(()));
+        assert_eq!(same("here", [5, 0, 0], [0, 5, 0]).unwrap_err().law, Law::Replay);
+    }
+}

@@ -1,0 +1,39 @@
+//! L13: a device acts only in its festival and its roles. Judged from the record alone.
+
+use actors::festival::Role;
+use ledger::law::Law;
+use ledger::record::{Body, Tender};
+
+use super::{Seen, Verdict, Violation};
+
+/// A record of a request names a device that may do this, on an id of its own, at its own till.
+pub fn record(seen: &Seen<'_>) -> Verdict {
+    let envelope = &seen.record.envelope;
+    let Some(id) = envelope.request else { return Ok(()) };
+    let broken = |what: &str| {
+        let place = format!("shard {} record {}", seen.shard, seen.number);
+        Err(Violation::new(Law::Isolation, format!("{place}: {what}: {:?}", seen.record)))
+    };
+    if envelope.device.is_some() && envelope.device != id.device() {
+        return broken("acts on another device's id");
+    }
+    let Some(device) = id.device().and_then(|device| seen.festival.device(device)) else {
+        return broken("the device is not enrolled");
+    };
+    let role = match &seen.record.body {
+        Body::WalletOpened { .. } => Role::Pair,
+        Body::ToppedUp { tender: Tender::Cash, .. } => Role::TopUp,
+        Body::ToppedUp { tender: Tender::Bonus, .. } => Role::Supervise,
+        Body::Purchased { .. } => Role::Sell,
+        Body::Voided { .. } => Role::Refund,
+        _ => return Ok(()),
+    };
+    if !device.roles.has(role) {
+        return broken("the device lacks the role");
+    }
+    match envelope.till {
+        Some(till) if till != device.till => broken("the device stands at another till"),
+        None if matches!(role, Role::Sell | Role::TopUp) => broken("no till is named"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,79 @@
+//! L10: no refusal and no read shows state that could still be lost. What is told must be what the
+//! model says at some position between what was durable when the request was handed over and what
+//! is durable now: then it is also in real-time order (L9) and the remembered answer (L4).
+
+use actors::answer::{Answer, Verdict as Says};
+use actors::codes::Refusal;
+use engine::job::Message;
+use ledger::ids::At;
+use ledger::law::Law;
+
+use super::book::Said;
+use super::{Release, Verdict, Violation};
+
+/// An answer leaves.
+pub fn released(release: &Release<'_>) -> Verdict {
+    let answer = release.message.answer();
+    match answer.verdict {
+        Says::Unknown | Says::Refused(Refusal::Busy) => empty_handed(release, answer),
+        Says::Refused(Refusal::Internal) => internal(release, answer),
+        Says::Refused(Refusal::Late) => late(release, answer),
+        _ if said_between(release, release.waiting.from, release.durable) => Ok(()),
+        _ if said_between(release, 0, release.waiting.from) => {
+            broken(Law::Order, release, "was true once, but no longer when it was asked")
+        }
+        Says::Applied(_) | Says::Declined(_) => {
+            broken(Law::ExactlyOnce, release, "is not what its record gives")
+        }
+        _ => broken(Law::NoLooseTalk, release, "is not what the durable records give"),
+    }
+}
+
+/// These say nothing about any state.
+fn empty_handed(release: &Release<'_>, answer: &Answer) -> Verdict {
+    if (answer.record.0, answer.balance) == (0, 0) {
+        return Ok(());
+    }
+    broken(Law::NoLooseTalk, release, "says something although it says nothing")
+}
+
+/// Something broke: only a poisoned request may.
+fn internal(release: &Release<'_>, answer: &Answer) -> Verdict {
+    if release.waiting.request.tag_counter.is_none() {
+        return broken(Law::NoLooseTalk, release, "a sound request broke something");
+    }
+    empty_handed(release, answer)
+}
+
+/// Its sender no longer waited, and its id was not known.
+fn late(release: &Release<'_>, answer: &Answer) -> Verdict {
+    let waiting = release.waiting;
+    if waiting.deadline.is_none_or(|deadline| deadline >= release.now) {
+        return broken(Law::NoLooseTalk, release, "its sender still waited");
+    }
+    if release.book.known(&waiting.request, waiting.from).is_some() {
+        return broken(Law::ExactlyOnce, release, "a known id is answered, however late");
+    }
+    empty_handed(release, answer)
+}
+
+fn said_between(release: &Release<'_>, from: u64, to: u64) -> bool {
+    let request = &release.waiting.request;
+    let wallet = request.tag.number.get();
+    let mut positions = release.book.positions(wallet, from, to);
+    positions.any(|position| match release.book.say(request, position, At(0)) {
+        Said::Answer(said) => matches!(release.message, Message::Answer(told) if *told == said),
+        Said::Statement(said) => matches!(release.message, Message::Statement(told) if **told == said),
+        Said::Record(_) => false,
+    })
+}
+
+fn broken(law: Law, release: &Release<'_>, what: &str) -> Verdict {
+    let told = release.message;
+    let waiting = release.waiting;
+    let window = (waiting.from, release.durable);
+    let now = release.book.say(&waiting.request, release.durable, At(0));
+    let what =
+        format!("{told:?} {what}; window {window:?}, model now: {now:?}, asked: {:?}", waiting.request);
+    Err(Violation::new(law, what))
+}

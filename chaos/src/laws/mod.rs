@@ -1,0 +1,348 @@
+//! The laws as read-only checks of what a simulated process did, one file per law. They look at three
+//! things: what clients were told, what is durable at that moment, and the live state. They draw no
+//! random numbers and change nothing but their own books, so switching them off changes no trace.
+
+pub mod book;
+pub mod bounded;
+pub mod chain;
+pub mod conservation;
+pub mod durable;
+pub mod floors;
+pub mod isolation;
+pub mod loose_talk;
+pub mod once;
+pub mod order;
+pub mod replay;
+pub mod rules;
+pub mod shadow;
+pub mod timeline;
+pub mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actors::command::{Command, Request};
+use actors::festival::Festival;
+use engine::job::{Message, Mono};
+use ledger::block::{Block, Head};
+use ledger::ids::ShardId;
+use ledger::journal::embedded::SimDisk;
+use ledger::law::Law;
+use ledger::record::Record;
+
+use book::Book;
+use bounded::Bounded;
+use conservation::Conservation;
+use once::Once;
+use order::Order;
+use shadow::Shadow;
+use watch::{FramePlace, Watch};
+
+/// A law that was seen broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub law: Law,
+    /// What was seen.
+    pub what: String,
+}
+
+impl Violation {
+    /// `law` is broken: `what`.
+    pub fn new(law: Law, what: impl Into<String>) -> Self {
+        Self { law, what: what.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}: {}", self.law.id(), self.law, self.what)
+    }
+}
+
+/// Whether everything held.
+pub type Verdict = Result<(), Violation>;
+
+/// A request that was handed to a core and is not answered yet.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// What was asked.
+    pub request: Rc<Request>,
+    /// The shard it is for.
+    pub shard: ShardId,
+    /// Durable records of that shard when it was handed over.
+    pub from: u64,
+    /// When its sender stops waiting.
+    pub deadline: Option<Mono>,
+    /// The same was handed over before.
+    pub retry: bool,
+}
+
+/// One kind of request under an id, as it was first handed over.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What was asked.
+    pub request: Rc<Request>,
+    /// Durable records of its shard at the first time.
+    pub from: u64,
+    /// The core it came in by at first.
+    pub home: u16,
+}
+
+/// Everything that was ever asked, by wallet and id. A record must have come from one of them.
+pub type AskedFor = BTreeMap<(u64, u64), Vec<Asked>>;
+
+/// A record on its way into the books.
+pub struct Seen<'a> {
+    /// Where it stands.
+    pub shard: ShardId,
+    /// Its number.
+    pub number: u64,
+    /// What it says.
+    pub record: &'a Record,
+    /// The book before it.
+    pub book: &'a Book,
+    /// The requests under its id, if it has one.
+    pub asked: &'a [Asked],
+    /// The configuration.
+    pub festival: &'a Festival,
+}
+
+/// An answer as it leaves.
+pub struct Release<'a> {
+    /// What it answers.
+    pub waiting: &'a Waiting,
+    /// What it says.
+    pub message: &'a Message,
+    /// Records of its shard that are durable at this moment.
+    pub durable: u64,
+    /// The time.
+    pub now: Mono,
+    /// The book up to what is durable.
+    pub book: &'a Book,
+}
+
+/// All laws and the books they keep.
+pub struct Laws {
+    festival: Arc<Festival>,
+    book: Book,
+    shadow: Shadow,
+    watch: Watch,
+    conservation: Conservation,
+    once: Once,
+    order: Order,
+    /// By core.
+    bounded: Vec<Bounded>,
+    loops: u16,
+    waiting: BTreeMap<u64, Waiting>,
+    asked: AskedFor,
+    checks: u64,
+}
+
+impl Laws {
+    /// For a ledger of `shards` shards on `loops` cores that runs `festival`.
+    pub fn new(festival: Arc<Festival>, shards: u16, loops: u16) -> Self {
+        Self {
+            book: Book::new(Arc::clone(&festival), shards),
+            festival,
+            shadow: Shadow::new(shards),
+            watch: Watch::default(),
+            conservation: Conservation::default(),
+            once: Once::default(),
+            order: Order::default(),
+            bounded: vec![Bounded::default(); usize::from(loops)],
+            loops,
+            waiting: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            checks: 0,
+        }
+    }
+
+    /// A request is handed to core `home` under `token`. `true` if it was first handed to another.
+    pub fn submitted(
+        &mut self,
+        token: u64,
+        home: u16,
+        request: &Rc<Request>,
+        deadline: Option<Mono>,
+    ) -> bool {
+        let shard = self.book.shard_of(request);
+        let from = self.shadow.durable(shard);
+        let wallet = request.tag.number.get();
+        let asked = self.asked.entry((wallet, request.id.get())).or_default();
+        let earlier = asked.iter().find(|asked| *asked.request == **request).map(|asked| asked.home);
+        if earlier.is_none() {
+            asked.push(Asked { request: Rc::clone(request), from, home });
+        }
+        let retry = earlier.is_some();
+        self.waiting.insert(token, Waiting { request: Rc::clone(request), shard, from, deadline, retry });
+        if shard.0 % self.loops == home {
+            self.bounded[usize::from(home)].took(token, wallet, shard.0);
+        }
+        earlier.is_some_and(|earlier| earlier != home)
+    }
+
+    /// L12: after a batch was handed over and its refusals were heard.
+    pub fn check_bounds(&mut self, home: u16) -> Verdict {
+        self.checks += 1;
+        self.bounded[usize::from(home)].check()
+    }
+
+    /// A core turned.
+    pub fn turned(&mut self, home: u16) {
+        self.bounded[usize::from(home)].turned();
+    }
+
+    /// L3: what a start believes is durable.
+    pub fn opened(&mut self, heads: &[Head]) -> Verdict {
+        self.checks += 1;
+        durable::believed(heads, self.shadow.heads())
+    }
+
+    /// Where the durable frames lie.
+    pub fn frames(&self) -> &[FramePlace] {
+        self.watch.frames()
+    }
+
+    /// The segment of the last durable frame.
+    pub const fn segment(&self) -> u64 {
+        self.watch.segment()
+    }
+
+    /// Reads what became durable since the last call.
+    pub fn look(&mut self, disk: &SimDisk) -> Verdict {
+        let mut verdict = Ok(());
+        let mut watch = std::mem::take(&mut self.watch);
+        watch.look(disk, &mut |block| {
+            if verdict.is_ok() {
+                verdict = self.block(block);
+            }
+        });
+        self.watch = watch;
+        verdict
+    }
+
+    /// The machine or the process is new: what is durable is read once more from the front of the
+    /// log. All that was durable before must be there again (L3).
+    pub fn reopened(&mut self, disk: &SimDisk) -> Verdict {
+        let mut seen = Shadow::new(self.shadow.shards());
+        let mut verdict = Ok(());
+        let mut watch = Watch::default();
+        let before = self.shadow.heads().to_vec();
+        watch.look(disk, &mut |block| {
+            let checked = seen.follow(block, &before);
+            if verdict.is_ok() {
+                verdict = checked.and_then(|()| self.block_again(block));
+            }
+        });
+        verdict?;
+        self.watch = watch;
+        durable::nothing_lost(&before, seen.heads())
+    }
+
+    /// A block of the log read once more: the part that was known is skipped.
+    fn block_again(&mut self, block: &Block<'_>) -> Verdict {
+        let known = self.shadow.heads()[usize::from(block.header.shard.0)].next_seq;
+        if block.header.seq < known { Ok(()) } else { self.block(block) }
+    }
+
+    fn block(&mut self, block: &Block<'_>) -> Verdict {
+        let shard = block.header.shard;
+        self.checks += 1;
+        self.shadow.continues(block)?;
+        let mut verdict = Ok(());
+        let read = block.each_record(|number, record| {
+            if verdict.is_ok() {
+                verdict = self.record(shard, number.0, &record);
+            }
+        });
+        read.map_err(|error| Violation::new(Law::Chain, format!("a durable block is malformed: {error}")))?;
+        verdict?;
+        self.shadow.moved(&block.header);
+        Ok(())
+    }
+
+    fn record(&mut self, shard: ShardId, number: u64, record: &Record) -> Verdict {
+        self.checks += 1;
+        let key = record.envelope.wallet.zip(record.envelope.request);
+        let asked = key.and_then(|(wallet, id)| self.asked.get(&(wallet.get(), id.get())));
+        let asked = asked.map_or(&[][..], Vec::as_slice);
+        let seen = Seen { shard, number, record, book: &self.book, asked, festival: self.festival.as_ref() };
+        isolation::record(&seen)?;
+        once::record(&seen)?;
+        self.order.record(&seen)?;
+        self.conservation.record(&seen)?;
+        self.book.enter(number, record);
+        self.shadow.apply(shard, number, record);
+        floors::record(shard, number, record, &self.book, &self.shadow)
+    }
+
+    /// An answer leaves; what is durable was just looked at.
+    pub fn released(&mut self, token: u64, message: &Message, now: Mono) -> Result<Waiting, Violation> {
+        self.checks += 1;
+        let Some(waiting) = self.waiting.remove(&token) else {
+            let what = format!("an answer to nobody, or a second one: {message:?}");
+            return Err(Violation::new(Law::ExactlyOnce, what));
+        };
+        self.bounded.iter_mut().for_each(|bounded| bounded.refused(token));
+        let durable = self.shadow.durable(waiting.shard);
+        let release = Release { waiting: &waiting, message, durable, now, book: &self.book };
+        durable::released(&release)?;
+        self.once.released(&release)?;
+        loose_talk::released(&release)?;
+        Ok(waiting)
+    }
+
+    /// The process ended without another word: nobody waits any more.
+    pub fn silence(&mut self) {
+        self.waiting.clear();
+        self.bounded.iter_mut().for_each(Bounded::turned);
+    }
+
+    /// How many requests wait for an answer.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Requests that wait, oldest first.
+    pub fn still_waiting(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.values()
+    }
+
+    /// L6 and L1 over a full replay of what is durable now, with the code of the real store.
+    pub fn full_replay(&mut self, disk: &SimDisk) -> Verdict {
+        self.checks += 1;
+        let replayed = replay::from_image(&disk.image(), self.shadow.shards())?;
+        replay::same(&replayed, &self.shadow)?;
+        self.conservation.stripes(&self.shadow)
+    }
+
+    /// L6: a live shard that shows exactly what is durable has the digest of the replica. `false` if
+    /// it is ahead, and nothing was compared.
+    pub fn live(&mut self, state: &actors::shard_state::ShardState) -> Result<bool, Violation> {
+        self.checks += 1;
+        replay::live(state, &self.shadow)
+    }
+
+    /// The durable replica.
+    pub const fn shadow(&self) -> &Shadow {
+        &self.shadow
+    }
+
+    /// The model.
+    pub const fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// How many times a law was evaluated.
+    pub const fn checks(&self) -> u64 {
+        self.checks
+    }
+}
+
+/// Whether a request gives another one up rather than asking for something itself.
+fn is_cancel(request: &Request) -> bool {
+    request.command == Command::Cancel
+}

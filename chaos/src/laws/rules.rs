@@ -1,0 +1,259 @@
+//! The rules of a wallet in their plainest form: what a request that was never seen comes to, given
+//! what was true. Written from the specification, beside and never from the actors' own code; owns
+//! no state. The judge of L2 (floors), L9 (order) and L13 (isolation).
+
+use std::sync::Arc;
+
+use actors::codes::{Decline, Refusal};
+use actors::command::{AskedLine, Command, Request};
+use actors::festival::{Festival, Purse, Role, Till};
+use ledger::account::AccountKind;
+use ledger::ids::{At, ItemId, RequestId};
+use ledger::record::{Line, Record, Tender};
+
+use super::book::Page;
+
+/// Postings by kind, owner and minor units, sorted.
+pub type Moves = Vec<(AccountKind, u64, i64)>;
+
+/// No wallet holds this many minor units.
+const LIMIT: i64 = 1 << 39;
+
+/// What a record must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Set if it is a no.
+    pub decline: Option<Decline>,
+    /// What moves.
+    pub moves: Moves,
+}
+
+impl Expected {
+    /// It took effect and moves nothing.
+    pub const fn nothing() -> Self {
+        Self { decline: None, moves: Vec::new() }
+    }
+
+    const fn no(decline: Decline) -> Self {
+        Self { decline: Some(decline), moves: Vec::new() }
+    }
+
+    fn moving(mut moves: Moves) -> Self {
+        moves.sort_unstable();
+        Self { decline: None, moves }
+    }
+}
+
+/// What a record moved.
+pub fn moves(record: &Record) -> Moves {
+    let posting =
+        |posting: &ledger::entry::Posting| (posting.account.kind, posting.account.owner, posting.minor);
+    let mut moves: Moves = record.entry.postings().iter().map(posting).collect();
+    moves.sort_unstable();
+    moves
+}
+
+/// Purses (paid, bonus, deposit) after `moves`: a credit puts money in.
+pub fn after(mut purses: [i64; 3], moves: &Moves) -> [i64; 3] {
+    for (kind, _, minor) in moves {
+        match kind {
+            AccountKind::WalletPaid => purses[0] -= minor,
+            AccountKind::WalletBonus => purses[1] -= minor,
+            AccountKind::WalletDeposit => purses[2] -= minor,
+            _ => {}
+        }
+    }
+    purses
+}
+
+/// What vendors give back by `moves`.
+pub fn taken_back(moves: &Moves) -> i64 {
+    moves.iter().filter(|(kind, ..)| *kind == AccountKind::VendorSales).map(|(_, _, minor)| minor).sum()
+}
+
+fn reversed(moves: &Moves) -> Moves {
+    moves.iter().map(|(kind, owner, minor)| (*kind, *owner, -minor)).collect()
+}
+
+fn within(purses: [i64; 3]) -> bool {
+    purses.iter().all(|purse| (0..LIMIT).contains(purse)) && purses.iter().sum::<i64>() < LIMIT
+}
+
+/// What taking back `id`, which took effect at `record`, comes to.
+pub fn cancelled(page: &Page, id: RequestId, record: u64, position: u64) -> Expected {
+    if page.is_refunded_at(record, position) {
+        return Expected::no(Decline::AlreadyVoided);
+    }
+    let Some(effect) = page.effects.get(&record) else { return Expected::no(Decline::TopUpSpent) };
+    if effect.opening && page.others_applied_at(id, position) {
+        return Expected::no(Decline::WalletInUse);
+    }
+    let back = reversed(&effect.moves);
+    if within(after(page.purses_at(position), &back)) {
+        Expected::moving(back)
+    } else {
+        Expected::no(Decline::TopUpSpent)
+    }
+}
+
+/// What decisions are made by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The configuration.
+    pub festival: Arc<Festival>,
+    /// Shards of the ledger.
+    pub shards: u16,
+}
+
+impl Rules {
+    /// What a request that its wallet never saw comes to.
+    pub fn fresh(
+        &self,
+        request: &Request,
+        page: Option<&Page>,
+        position: u64,
+        at: At,
+    ) -> Result<Expected, Refusal> {
+        let device = self.festival.device(request.device).ok_or(Refusal::Unauthenticated)?;
+        if request.mode != ledger::record::Mode::default() || request.replaces.is_some() {
+            return Err(Refusal::Unsupported);
+        }
+        let own_till = request.till == Some(device.till);
+        let till_fits = own_till || request.till.is_none();
+        let open = page.filter(|page| page.is_open_at(position));
+        if request.command == Command::Open {
+            self.may(request, Role::Pair)?;
+            till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
+            return Ok(open.map_or(Expected::nothing(), |_| Expected::no(Decline::AlreadyOpen)));
+        }
+        let page = open.ok_or(Refusal::UnknownTag)?;
+        match &request.command {
+            Command::TopUp { tender, amount } => {
+                self.may(request, if *tender == Tender::Cash { Role::TopUp } else { Role::Supervise })?;
+                own_till.then_some(()).ok_or(Refusal::WrongTill)?;
+                self.top_up(request, page.purses_at(position), *tender, *amount)
+            }
+            Command::Purchase { lines, amount, confirmed } => {
+                self.may(request, Role::Sell)?;
+                let till = self.festival.till(device.till).filter(|_| own_till).ok_or(Refusal::WrongTill)?;
+                self.check_lines(till, lines, *amount)?;
+                let last = page.last_sale.at(position).copied().unwrap_or_default();
+                let since = at.seconds() - last.2;
+                let window = 0..i64::from(self.festival.limits.looks_repeated_seconds);
+                if !confirmed && (last.0, last.1) == (till.id.get(), *amount) && window.contains(&since) {
+                    return Ok(Expected::no(Decline::LooksRepeated));
+                }
+                Ok(self.sale(request, page.purses_at(position), till, *amount))
+            }
+            Command::Void { sale } => {
+                self.may(request, Role::Refund)?;
+                till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
+                request.operator.ok_or(Refusal::NoOperator)?;
+                Ok(void(page, *sale, position))
+            }
+            Command::Open | Command::Balance | Command::Cancel | Command::Lookup => Err(Refusal::Internal),
+        }
+    }
+
+    fn may(&self, request: &Request, role: Role) -> Result<(), Refusal> {
+        let device = self.festival.device(request.device);
+        device.filter(|device| device.roles.has(role)).map(|_| ()).ok_or(Refusal::NotYourRole)
+    }
+
+    fn top_up(
+        &self,
+        request: &Request,
+        purses: [i64; 3],
+        tender: Tender,
+        amount: i64,
+    ) -> Result<Expected, Refusal> {
+        let limits = &self.festival.limits;
+        if amount <= 0 {
+            return Err(Refusal::AmountZero);
+        }
+        if amount < limits.top_up_min {
+            return Err(Refusal::AmountTooSmall);
+        }
+        if amount > limits.top_up_max {
+            return Err(Refusal::AmountTooLarge);
+        }
+        if purses.iter().sum::<i64>() + amount > limits.balance_cap {
+            return Ok(Expected::no(Decline::OverCap));
+        }
+        let (purse, funder) = match tender {
+            Tender::Cash => (AccountKind::WalletPaid, AccountKind::CashDrawer),
+            Tender::Bonus => (AccountKind::WalletBonus, AccountKind::BonusFunder),
+        };
+        let till = request.till.map_or(0, |till| u64::from(till.get()));
+        Ok(Expected::moving(vec![(purse, request.tag.number.get(), -amount), (funder, till, amount)]))
+    }
+
+    fn check_lines(&self, till: &Till, lines: &[AskedLine], amount: i64) -> Result<(), Refusal> {
+        if lines.len() > Line::MAX {
+            return Err(Refusal::TooManyLines);
+        }
+        let mut sum = 0;
+        for line in lines {
+            let item = ItemId::new(line.item).and_then(|id| self.festival.item(id));
+            let item = item.filter(|item| Some(item.vendor) == till.vendor && item.price == line.unit_price);
+            item.ok_or(Refusal::UnknownItemOrPrice)?;
+            if line.quantity == 0 {
+                return Err(Refusal::AmountZero);
+            }
+            sum += i64::from(line.quantity) * i64::from(line.unit_price);
+        }
+        if sum != amount {
+            return Err(Refusal::LinesDoNotAddUp);
+        }
+        if amount <= 0 {
+            return Err(Refusal::AmountZero);
+        }
+        if amount > self.festival.limits.largest_amount {
+            return Err(Refusal::AmountTooLarge);
+        }
+        Ok(())
+    }
+
+    fn sale(&self, request: &Request, purses: [i64; 3], till: &Till, amount: i64) -> Expected {
+        let mut left = amount;
+        let mut moves = Moves::new();
+        for purse in &self.festival.purse_order {
+            let (kind, held) = match purse {
+                Purse::Paid => (AccountKind::WalletPaid, purses[0]),
+                Purse::Bonus => (AccountKind::WalletBonus, purses[1]),
+                Purse::Deposit => (AccountKind::WalletDeposit, purses[2]),
+            };
+            let part = left.min(held);
+            if part > 0 {
+                moves.push((kind, request.tag.number.get(), part));
+            }
+            left -= part;
+        }
+        if left > 0 {
+            return Expected::no(Decline::InsufficientFunds);
+        }
+        moves.push((AccountKind::VendorSales, till.vendor.map_or(0, |vendor| vendor.get().into()), -amount));
+        Expected::moving(moves)
+    }
+}
+
+fn void(page: &Page, sale: RequestId, position: u64) -> Expected {
+    let known = page.known_at(sale, position);
+    let Some(known) = known.filter(|known| known.outcome == actors::codes::Outcome::Applied) else {
+        return Expected::no(Decline::NoSuchSale);
+    };
+    if page.is_refunded_at(known.record, position) {
+        return Expected::no(Decline::AlreadyVoided);
+    }
+    match page.effects.get(&known.record) {
+        Some(effect) if effect.purchase => {
+            let back = reversed(&effect.moves);
+            if within(after(page.purses_at(position), &back)) {
+                Expected::moving(back)
+            } else {
+                Expected::no(Decline::OverCap)
+            }
+        }
+        _ => Expected::no(Decline::NoSuchSale),
+    }
+}

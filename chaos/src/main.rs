@@ -1,0 +1,44 @@
+//! The `chaos` command: breaks the engine on purpose and says whether every law held. Prints what it
+//! did; exits with 1 if a law broke, and with 2 if a run proved too little.
+#![allow(clippy::print_stdout, reason = "a command's output")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chaos::sim;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Breaks the engine on purpose", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the simulator over many seeds.
+    Sim {
+        /// How many seeds.
+        #[arg(long, default_value_t = 20)]
+        seeds: u64,
+        /// The first seed; with `--seeds 1` its trace is printed if it fails.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Prints every line of the trace.
+        #[arg(long)]
+        trace: bool,
+        /// Writes the table here.
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Sim { seeds, seed, trace, json } => {
+            let campaign = sim::Campaign { seeds, first: seed, trace, json };
+            ExitCode::from(sim::run(&campaign))
+        }
+    }
+}

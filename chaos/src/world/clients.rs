@@ -1,0 +1,328 @@
+//! The terminals: several devices with several roles, each request through any door, again, out of
+//! order, too late, given up, with something wrong about it. They keep what they asked for and
+//! whether they know its end; they never look into the server.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use actors::address::{Keys, Tag};
+use actors::command::{AskedLine, Command, Request};
+use engine::job::{Lane, Mono};
+use fastrand::Rng;
+use ledger::ids::{DeviceNumber, FestivalId, RequestId, TillId};
+use ledger::mutant::{POISON_APPLY, POISON_DECIDE};
+use ledger::record::Tender;
+
+use super::fixture::{self, ITEMS, STRANGER};
+use super::plan::Plan;
+use super::tally::{Row, Tally};
+
+/// A copy of a request on its way.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// What is asked.
+    pub request: Rc<Request>,
+    /// When its sender stops waiting.
+    pub deadline: Option<Mono>,
+    /// Whether somebody stands at the bar.
+    pub lane: Lane,
+}
+
+/// Something a client wants done.
+#[derive(Clone, Debug)]
+struct Wish {
+    request: Rc<Request>,
+    /// It knows the end of it.
+    settled: bool,
+    sent: bool,
+}
+
+/// All clients.
+pub struct Clients {
+    keys: Keys,
+    tags: Vec<Tag>,
+    counters: BTreeMap<u32, u64>,
+    wishes: Vec<Wish>,
+    /// Wishes by wallet, id and command: the same thing may be wished for again.
+    by_id: BTreeMap<(u64, u64, u8), Vec<usize>>,
+}
+
+/// How far back a client's memory goes when it repeats something.
+const RECENT: usize = 60;
+
+impl Clients {
+    /// Clients with so many wristbands.
+    pub fn new(bands: u32) -> Self {
+        let keys = fixture::keys();
+        let tags = (0..bands).map(|band| fixture::tag(&keys, band)).collect();
+        Self { keys, tags, counters: BTreeMap::new(), wishes: Vec::new(), by_id: BTreeMap::new() }
+    }
+
+    /// The next copy of a request that somebody sends.
+    pub fn next(&mut self, rng: &mut Rng, plan: &Plan, now: Mono, tally: &mut Tally) -> Letter {
+        let request = match rng.u32(0..100) {
+            0..20 => self.again(rng, tally),
+            20..29 => self.give_up(rng, tally),
+            29..36 => self.look_up(rng, tally),
+            36..44 => self.read(rng, tally),
+            44..48 => self.reuse(rng, tally),
+            _ => None,
+        };
+        let request = request.unwrap_or_else(|| self.fresh(rng, plan, tally));
+        let patience = match rng.u32(0..100) {
+            0..4 => Some(rng.u64(0..3_000)),
+            4..20 => Some(rng.u64(1_000_000..5_000_000)),
+            _ => None,
+        };
+        let deadline = patience.map(|patience| Mono(now.0 + patience));
+        let lane = if rng.u8(0..5) == 0 { Lane::Backlog } else { Lane::Live };
+        Letter { request, deadline, lane }
+    }
+
+    /// A wish is answered, and so that its sender knows its end.
+    pub fn settled(&mut self, request: &Request) {
+        let key = (request.tag.number.get(), request.id.get(), request.command.number());
+        for wish in self.by_id.get(&key).into_iter().flatten() {
+            self.wishes[*wish].settled = true;
+        }
+    }
+
+    /// Copies of everything whose end nobody knows; without poison, without hurry.
+    pub fn unsettled(&self) -> Vec<Letter> {
+        let open = self.wishes.iter().filter(|wish| wish.sent && !wish.settled);
+        let letter = |wish: &Wish| {
+            let request = Rc::new(Request { tag_counter: None, ..(*wish.request).clone() });
+            Letter { request, deadline: None, lane: Lane::Live }
+        };
+        open.map(letter).collect()
+    }
+
+    /// A burst of reads about one wallet, more than its mailbox takes.
+    pub fn flood(&self, rng: &mut Rng) -> Vec<Letter> {
+        let tag = self.tag(rng);
+        let count = rng.u64(70..120);
+        let letter = |counter| {
+            let request = self.build(1, counter, tag, Command::Balance);
+            request.map(|request| Letter { request: Rc::new(request), deadline: None, lane: Lane::Live })
+        };
+        (1..=count).filter_map(letter).collect()
+    }
+
+    fn tag(&self, rng: &mut Rng) -> Tag {
+        self.tags[rng.usize(0..self.tags.len())]
+    }
+
+    fn recent(&self, rng: &mut Rng, which: impl Fn(&Wish) -> bool) -> Option<usize> {
+        let from = self.wishes.len().saturating_sub(RECENT);
+        let recent: Vec<_> = (from..self.wishes.len()).filter(|at| which(&self.wishes[*at])).collect();
+        rng.choice(recent.iter()).copied()
+    }
+
+    fn again(&mut self, rng: &mut Rng, tally: &mut Tally) -> Option<Rc<Request>> {
+        let at = self.recent(rng, |_| true)?;
+        let wish = &mut self.wishes[at];
+        if wish.sent {
+            tally.hit(Row::Duplicate);
+        }
+        wish.sent = true;
+        Some(Rc::clone(&wish.request))
+    }
+
+    fn give_up(&mut self, rng: &mut Rng, tally: &mut Tally) -> Option<Rc<Request>> {
+        let at = self.recent(rng, |wish| wish.request.command != Command::Cancel)?;
+        let target = Rc::clone(&self.wishes[at].request);
+        tally.hit(Row::Cancel);
+        let mut cancel = Request { command: Command::Cancel, tag_counter: None, ..(*target).clone() };
+        if rng.u8(0..12) == 0 {
+            // Somebody else tries to take it back.
+            cancel.device = DeviceNumber::new(rng.u32(1..=7))?;
+        }
+        Some(self.wish(cancel))
+    }
+
+    fn look_up(&mut self, rng: &mut Rng, tally: &mut Tally) -> Option<Rc<Request>> {
+        let at = self.recent(rng, |wish| wish.request.command != Command::Cancel)?;
+        tally.hit(Row::Lookup);
+        let target = &self.wishes[at].request;
+        Some(self.wish(Request { command: Command::Lookup, tag_counter: None, ..(**target).clone() }))
+    }
+
+    fn read(&mut self, rng: &mut Rng, tally: &mut Tally) -> Option<Rc<Request>> {
+        tally.hit(Row::Reader);
+        let device = rng.u32(1..=7);
+        let (counter, tag) = (self.count(device), self.tag(rng));
+        let request = self.build(device, counter, tag, Command::Balance)?;
+        Some(self.wish(request))
+    }
+
+    /// A known id with another content, or on another wallet.
+    fn reuse(&mut self, rng: &mut Rng, tally: &mut Tally) -> Option<Rc<Request>> {
+        let at = self.recent(rng, |wish| matches!(wish.request.command, Command::TopUp { .. }))?;
+        tally.hit(Row::IdReused);
+        let mut request = (*self.wishes[at].request).clone();
+        if rng.bool() {
+            request.command = Command::TopUp { tender: Tender::Cash, amount: rng.i64(100..200) };
+        } else {
+            request.tag = self.tag(rng);
+        }
+        request.content = self.keys.content(&request);
+        Some(Rc::new(request))
+    }
+
+    /// Something new. Sometimes it is not sent yet, so that its cancel arrives first.
+    fn fresh(&mut self, rng: &mut Rng, plan: &Plan, tally: &mut Tally) -> Rc<Request> {
+        let tag = self.tag(rng);
+        let request = loop {
+            if let Some(request) = self.draft(rng, tag) {
+                break request;
+            }
+        };
+        let mut request = request;
+        if rng.u32(0..1_000) < plan.weights.wrong {
+            self.spoil(rng, &mut request);
+        }
+        request.content = self.keys.content(&request);
+        if cfg!(feature = "mutants") && rng.u32(0..1_000) < plan.weights.poison {
+            let apply = rng.bool();
+            tally.hit(if apply { Row::PoisonApply } else { Row::PoisonDecide });
+            let poison = if apply { POISON_APPLY } else { POISON_DECIDE };
+            request.tag_counter = std::num::NonZeroU32::new(poison);
+        }
+        let late = rng.u8(0..12) == 0;
+        let request = self.wish(request);
+        if late {
+            if let Some(wish) = self.wishes.last_mut() {
+                wish.sent = false;
+            }
+            return self.give_up(rng, tally).unwrap_or(request);
+        }
+        request
+    }
+
+    fn draft(&mut self, rng: &mut Rng, tag: Tag) -> Option<Request> {
+        let command = rng.u32(0..100);
+        let (device, command) = match command {
+            0..14 => (4 + rng.u32(0..3), Command::Open),
+            14..42 => {
+                let bonus = rng.u8(0..5) == 0;
+                let tender = if bonus { Tender::Bonus } else { Tender::Cash };
+                let amount = rng.i64(fixture::TOP_UP_MIN..=fixture::TOP_UP_MAX);
+                (5 + rng.u32(0..2), Command::TopUp { tender, amount })
+            }
+            42..48 => return self.once_more(rng),
+            48..84 => {
+                let device = [1, 2, 3, 6][rng.usize(0..4)];
+                (device, basket(rng, device))
+            }
+            _ => {
+                let sale =
+                    self.recent(rng, |wish| matches!(wish.request.command, Command::Purchase { .. }))?;
+                let sale = &self.wishes[sale].request;
+                let (sale, tag) = (sale.id, if rng.u8(0..8) == 0 { tag } else { sale.tag });
+                let device = [3, 4, 6][rng.usize(0..3)];
+                let counter = self.count(device);
+                return self.build(device, counter, tag, Command::Void { sale });
+            }
+        };
+        let counter = self.count(device);
+        self.build(device, counter, tag, command)
+    }
+
+    /// The customer is rung up a second time under a new id.
+    fn once_more(&mut self, rng: &mut Rng) -> Option<Request> {
+        let sale = self.recent(rng, |wish| matches!(wish.request.command, Command::Purchase { .. }))?;
+        let mut request = (*self.wishes[sale].request).clone();
+        let device = request.device.get();
+        request.id = RequestId::of(request.device, self.count(device))?;
+        request.tag_counter = None;
+        if let Command::Purchase { confirmed, .. } = &mut request.command {
+            *confirmed = rng.u8(0..4) == 0;
+        }
+        Some(request)
+    }
+
+    fn count(&mut self, device: u32) -> u64 {
+        let counter = self.counters.entry(device).or_default();
+        *counter += 1;
+        *counter
+    }
+
+    fn build(&self, device: u32, counter: u64, tag: Tag, command: Command) -> Option<Request> {
+        fixture::request(&self.keys, device, counter, tag, command)
+    }
+
+    fn wish(&mut self, mut request: Request) -> Rc<Request> {
+        request.content = self.keys.content(&request);
+        let request = Rc::new(request);
+        let key = (request.tag.number.get(), request.id.get(), request.command.number());
+        self.by_id.entry(key).or_default().push(self.wishes.len());
+        self.wishes.push(Wish { request: Rc::clone(&request), settled: false, sent: true });
+        request
+    }
+
+    /// Makes something about a request wrong.
+    fn spoil(&mut self, rng: &mut Rng, request: &mut Request) {
+        match rng.u32(0..11) {
+            0 => request.festival = FestivalId(2),
+            1 => request.till = TillId::new(rng.u32(0..=4)),
+            2 => request.mode.training = true,
+            3 => request.replaces = Some(request.id),
+            4 => request.operator = None,
+            5 => request.tag.check ^= 1,
+            6 => self.stranger(request, STRANGER),
+            7 => self.stranger(request, rng.u32(1..=7)),
+            8 => request.device = DeviceNumber::new(rng.u32(1..=7)).unwrap_or(request.device),
+            _ => spoil_command(rng, &mut request.command),
+        }
+    }
+
+    /// Somebody without the role, or whom nobody knows, asks in its own name.
+    fn stranger(&mut self, request: &mut Request, device: u32) {
+        let number = DeviceNumber::new(device);
+        let id = number.and_then(|number| RequestId::of(number, self.count(device)));
+        if let (Some(number), Some(id)) = (number, id) {
+            (request.device, request.id) = (number, id);
+        }
+    }
+}
+
+/// One to five lines of what the device's till sells.
+fn basket(rng: &mut Rng, device: u32) -> Command {
+    let vendor = if device == 2 || device == 6 { 2 } else { 1 };
+    let items: Vec<_> = ITEMS.iter().filter(|item| item.1 == vendor).collect();
+    let mut lines = actors::command::AskedLines::new();
+    for _ in 0..rng.usize(1..=5) {
+        let item = items[rng.usize(0..items.len())];
+        lines.push(AskedLine { item: item.0, quantity: rng.u16(1..=2), unit_price: item.2 });
+    }
+    Command::Purchase { amount: sum(&lines), lines, confirmed: rng.u8(0..3) != 0 }
+}
+
+fn sum(lines: &[AskedLine]) -> i64 {
+    lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum()
+}
+
+fn spoil_command(rng: &mut Rng, command: &mut Command) {
+    match command {
+        Command::TopUp { amount, .. } => {
+            *amount = [0, -5, fixture::TOP_UP_MIN - 1, fixture::TOP_UP_MAX + 1][rng.usize(0..4)];
+        }
+        // A copy of a basket that was emptied before has nothing left to spoil.
+        Command::Purchase { lines, amount, .. } if !lines.is_empty() => {
+            match rng.u32(0..7) {
+                0 => *amount += 1,
+                1 => lines[0].quantity = 0,
+                2 => lines[0].quantity = u16::MAX,
+                3 => lines[0].unit_price += 1,
+                4 => lines[0].item = rng.u32(0..9),
+                5 => lines.clear(),
+                _ => lines.resize(65, lines[0]),
+            }
+            if rng.u8(0..8) != 0 {
+                *amount = sum(lines);
+            }
+        }
+        Command::Void { sale } => *sale = RequestId::new(sale.get() + 1_000).unwrap_or(*sale),
+        _ => {}
+    }
+}

@@ -1,0 +1,441 @@
+//! The simulated world: disk, clocks, clients and one server process, driven by a seeded scheduler on
+//! one thread. The same seed gives the same trace byte for byte. After every step the laws look at
+//! what is durable, and judge each answer that left.
+
+pub mod clients;
+pub mod clock;
+mod faults;
+pub mod fixture;
+pub mod plan;
+pub mod process;
+mod rot;
+pub mod tally;
+pub mod trace;
+
+use std::sync::Arc;
+
+use actors::answer::{Answer, Verdict as Says};
+use actors::codes::{Outcome, Refusal};
+use engine::job::{Job, Message, Reply};
+use fastrand::Rng;
+use ledger::ids::ShardId;
+use ledger::journal::embedded::{LogConfig, SimDisk};
+use ledger::law::Law;
+
+use crate::laws::{Laws, Verdict, Violation};
+use clients::{Clients, Letter};
+use clock::SimClock;
+use faults::Nemesis;
+use plan::Plan;
+use process::Process;
+use tally::{Row, Tally};
+use trace::Trace;
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// Hash of its trace.
+    pub trace: [u8; 32],
+    /// Lines of its trace.
+    pub lines: u64,
+    /// The lines, if they were asked for.
+    pub kept: Vec<String>,
+    /// What was hit.
+    pub tally: Tally,
+    /// How often a law was evaluated.
+    pub checks: u64,
+    /// Answers given.
+    pub answers: u64,
+    /// Simulated microseconds.
+    pub micros: u64,
+    /// The law that broke, if one did.
+    pub violation: Option<Violation>,
+}
+
+/// Everything.
+pub struct World {
+    rng: Rng,
+    plan: Plan,
+    clock: SimClock,
+    disk: SimDisk,
+    process: Option<Process>,
+    clients: Clients,
+    laws: Laws,
+    nemesis: Nemesis,
+    tally: Tally,
+    trace: Trace,
+    /// Copies on their way.
+    net: Vec<Letter>,
+    next_token: u64,
+    answers: u64,
+    /// Calls that the disk had seen when the laws last looked.
+    looked_at: u64,
+}
+
+/// A full replay is compared at every so many answers.
+const FULL_REPLAY_EVERY: u64 = 64;
+/// Rounds in which a healed world must have answered everybody.
+const HEALING_ROUNDS: usize = 400;
+
+/// Runs one seed. With `keep` the lines of the trace come back.
+pub fn run(seed: u64, keep: bool) -> Report {
+    let mut rng = Rng::with_seed(seed);
+    let plan = Plan::draw(&mut rng);
+    run_plan(seed, rng, plan, keep)
+}
+
+/// Runs a given plan with what is left of a seed.
+pub fn run_plan(seed: u64, rng: Rng, plan: Plan, keep: bool) -> Report {
+    match World::new(rng, plan, seed) {
+        Ok(mut world) => {
+            if keep {
+                world.trace.keep();
+            }
+            let violation = world.live().err();
+            world.report(seed, violation)
+        }
+        Err(violation) => Report {
+            seed,
+            trace: [0; 32],
+            lines: 0,
+            kept: Vec::new(),
+            tally: Tally::default(),
+            checks: 0,
+            answers: 0,
+            micros: 0,
+            violation: Some(violation),
+        },
+    }
+}
+
+impl World {
+    fn new(rng: Rng, plan: Plan, seed: u64) -> Result<Self, Violation> {
+        let broken = |what: String| Violation::new(Law::Replay, what);
+        let festival = fixture::festival(plan.bonus_first).map_err(|error| broken(error.to_string()))?;
+        let festival = Arc::new(festival);
+        let disk = SimDisk::new(seed);
+        let clock = SimClock::new(fixture::START);
+        process::found(&disk, log_config(&plan, &clock), plan.shards, &festival, fixture::START)
+            .map_err(|error| broken(format!("founding: {error}")))?;
+        let mut world = Self {
+            laws: Laws::new(festival, plan.shards, plan.loops),
+            clients: Clients::new(plan.bands),
+            rng,
+            clock,
+            disk,
+            process: None,
+            nemesis: Nemesis::default(),
+            tally: Tally::default(),
+            trace: Trace::default(),
+            net: Vec::new(),
+            next_token: 0,
+            answers: 0,
+            looked_at: 0,
+            plan,
+        };
+        world.start()?;
+        Ok(world)
+    }
+
+    fn report(self, seed: u64, violation: Option<Violation>) -> Report {
+        Report {
+            seed,
+            trace: self.trace.hash(),
+            lines: self.trace.lines(),
+            kept: self.trace.kept().to_vec(),
+            checks: self.laws.checks(),
+            answers: self.answers,
+            micros: self.clock.mono().0,
+            tally: self.tally,
+            violation,
+        }
+    }
+
+    /// The whole run: a time of faults, then a time in which everything must come to an end.
+    fn live(&mut self) -> Verdict {
+        for _ in 0..self.plan.steps {
+            self.step()?;
+        }
+        self.heal()
+    }
+
+    fn step(&mut self) -> Verdict {
+        self.nemesis.tick(&self.disk, &self.clock);
+        self.fill_net();
+        let weights = &self.plan.weights;
+        let rebuilds = self.process.as_ref().is_some_and(Process::wants_rebuild);
+        let work = if self.nemesis.disk_is_slow() { 1 } else { weights.work };
+        let table = [
+            (weights.deliver, 0_u8),
+            (weights.turn, 1),
+            (work, 2),
+            (weights.look_up, 3),
+            (if rebuilds { weights.rebuild } else { 0 }, 4),
+            (weights.clock, 5),
+            (weights.flood, 6),
+        ];
+        let faults = self.nemesis.weights(weights);
+        let total: u32 = table.iter().map(|(weight, _)| weight).sum::<u32>() + faults;
+        let mut choice = self.rng.u32(0..total.max(1));
+        for (weight, action) in table {
+            if choice < weight {
+                return self.act(action);
+            }
+            choice -= weight;
+        }
+        self.strike(choice)
+    }
+
+    fn act(&mut self, action: u8) -> Verdict {
+        match action {
+            0 => self.deliver(),
+            1 => {
+                let core = self.any_core();
+                self.turn(core)
+            }
+            2 => self.work(),
+            3 => {
+                self.look_up();
+                Ok(())
+            }
+            4 => self.rebuild(),
+            5 => {
+                let micros = self.rng.u32(1..200_000);
+                self.clock.pass(micros);
+                self.trace.line(format_args!("clock +{micros}"));
+                Ok(())
+            }
+            _ => self.flood(),
+        }
+    }
+
+    fn any_core(&mut self) -> usize {
+        let cores = self.process.as_ref().map_or(1, Process::cores);
+        self.rng.usize(0..cores)
+    }
+
+    fn fill_net(&mut self) {
+        if self.net.len() + self.laws.waiting() < self.plan.crowd {
+            let now = self.clock.mono();
+            let letter = self.clients.next(&mut self.rng, &self.plan, now, &mut self.tally);
+            self.net.push(letter);
+        }
+    }
+
+    /// Some of the copies on their way arrive together at one door, in any order.
+    fn deliver(&mut self) -> Verdict {
+        let count = self.rng.usize(0..=self.net.len().min(12));
+        let mut batch = Vec::with_capacity(count);
+        for _ in 0..count {
+            let at = self.rng.usize(0..self.net.len());
+            batch.push(self.net.swap_remove(at));
+        }
+        let core = self.any_core();
+        self.hand_over(core, batch)
+    }
+
+    fn flood(&mut self) -> Verdict {
+        self.tally.hit(Row::Flood);
+        let burst = self.clients.flood(&mut self.rng);
+        let core = self.any_core();
+        self.hand_over(core, burst)
+    }
+
+    fn hand_over(&mut self, core: usize, letters: Vec<Letter>) -> Verdict {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        let home = u16::try_from(core).unwrap_or_default();
+        let mut jobs = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let token = self.next_token;
+            self.next_token += 1;
+            let Letter { request, deadline, lane } = letter;
+            self.trace.line(format_args!("to {core} #{token} {:?} {deadline:?} {lane:?}", request.id));
+            let other = self.laws.submitted(token, home, &request, deadline);
+            if other {
+                self.tally.hit(Row::OtherDoor);
+            }
+            jobs.push(Job { reply: Reply { home, token }, deadline, lane, request: (*request).clone() });
+        }
+        process.submit(core, &mut jobs);
+        self.collect(core)?;
+        self.laws.check_bounds(home)
+    }
+
+    fn turn(&mut self, core: usize) -> Verdict {
+        if self.nemesis.is_paused(core) {
+            return Ok(());
+        }
+        let clock = self.clock.read();
+        let Some(process) = &mut self.process else { return Ok(()) };
+        let turn = process.turn(core, clock);
+        self.trace.line(format_args!("turn {core} {turn:?}"));
+        self.laws.turned(u16::try_from(core).unwrap_or_default());
+        self.after(Some(core))?;
+        if turn.dead { self.store_died() } else { Ok(()) }
+    }
+
+    fn work(&mut self) -> Verdict {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        let step = process.work();
+        self.trace.line(format_args!("work {step:?}"));
+        self.after(None)
+    }
+
+    fn look_up(&mut self) {
+        if self.process.as_ref().is_some_and(Process::look_up) {
+            self.tally.hit(Row::Evidence);
+            self.trace.line(format_args!("looked up"));
+        }
+    }
+
+    fn rebuild(&mut self) -> Verdict {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        let rebuilt = process.rebuild();
+        let rebuilt = rebuilt.map_err(|error| Violation::new(Law::Replay, format!("rebuild: {error}")))?;
+        if let Some(shard) = rebuilt {
+            self.tally.hit(Row::ShardRebuilt);
+            self.trace.line(format_args!("rebuilt {shard}"));
+        }
+        Ok(())
+    }
+
+    /// After every step: what became durable, then what was told, then whether the machine lives.
+    fn after(&mut self, core: Option<usize>) -> Verdict {
+        if self.disk.frozen() {
+            return self.mid_call_crash();
+        }
+        self.look()?;
+        self.nemesis.fired(&self.disk, &mut self.tally);
+        core.map_or(Ok(()), |core| self.collect(core))
+    }
+
+    fn look(&mut self) -> Verdict {
+        let operations = self.disk.operations();
+        if operations == self.looked_at {
+            return Ok(());
+        }
+        self.looked_at = operations;
+        let segment = self.laws.segment();
+        self.laws.look(&self.disk)?;
+        self.tally.add(Row::Rotated, self.laws.segment() - segment);
+        Ok(())
+    }
+
+    fn collect(&mut self, core: usize) -> Verdict {
+        let Some(process) = &mut self.process else { return Ok(()) };
+        for told in process.told(core) {
+            self.trace.line(format_args!("told #{} {:?}", told.reply.token, told.message));
+            self.answer(told.reply.token, &told.message)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, token: u64, message: &Message) -> Verdict {
+        self.answers += 1;
+        let waiting = self.laws.released(token, message, self.clock.mono())?;
+        let answer = message.answer();
+        let definite = self.count(answer);
+        if waiting.retry && matches!(answer.verdict, Says::Applied(_) | Says::Declined(_)) {
+            self.tally.hit(Row::Retried);
+        }
+        if definite {
+            self.clients.settled(&waiting.request);
+        }
+        if self.answers.is_multiple_of(FULL_REPLAY_EVERY) { self.compare() } else { Ok(()) }
+    }
+
+    /// Counts an answer; `true` if its sender now knows the end of it.
+    fn count(&mut self, answer: &Answer) -> bool {
+        let (row, definite) = match answer.verdict {
+            Says::Applied(Outcome::Applied) => (Row::Applied, true),
+            Says::Applied(Outcome::Declined(decline)) | Says::Declined(decline) => {
+                (Row::Declined(decline.number()), true)
+            }
+            Says::Refused(Refusal::Internal) => (Row::Internal, false),
+            Says::Refused(Refusal::Quarantined) => (Row::Quarantined, true),
+            Says::Refused(refusal) => {
+                if refusal == Refusal::Late {
+                    self.tally.hit(Row::Late);
+                }
+                (Row::Refused(refusal.number()), !matches!(refusal, Refusal::Busy | Refusal::Late))
+            }
+            Says::Unknown => (Row::Unknown, false),
+            Says::Balance => (Row::Balance, true),
+            Says::NeverSeen => (Row::NeverSeen, true),
+        };
+        self.tally.hit(row);
+        definite
+    }
+
+    /// L6 in both directions.
+    fn compare(&mut self) -> Verdict {
+        self.tally.hit(Row::FullReplay);
+        self.laws.full_replay(&self.disk)?;
+        let Some(process) = &self.process else { return Ok(()) };
+        for shard in 0..self.plan.shards {
+            let core = process.core(usize::from(shard % self.plan.loops));
+            let state = core.inspect(ShardId(shard)).and_then(|(_, state)| state);
+            if let Some(state) = state
+                && self.laws.live(state)?
+            {
+                self.tally.hit(Row::LiveCompared);
+            }
+        }
+        Ok(())
+    }
+
+    /// The faults stop: everybody must learn the end of what they asked, and the log must be whole.
+    fn heal(&mut self) -> Verdict {
+        self.trace.line(format_args!("heal"));
+        self.nemesis.stop(&self.disk, &self.clock);
+        for _ in 0..HEALING_ROUNDS {
+            self.round()?;
+            let open = self.clients.unsettled();
+            if open.is_empty() && self.laws.waiting() == 0 && self.net.is_empty() {
+                return self.rest();
+            }
+            if self.laws.waiting() == 0 && self.net.is_empty() {
+                self.net = open;
+            }
+        }
+        let open = self.laws.still_waiting().next().map(|waiting| waiting.request.clone());
+        Err(Violation::new(Law::Bounded, format!("no answer though nothing fails any more: {open:?}")))
+    }
+
+    /// One round of everybody.
+    fn round(&mut self) -> Verdict {
+        self.clock.pass(1_000);
+        for core in 0..usize::from(self.plan.loops) {
+            let count = self.net.len().min(32);
+            let letters = self.net.split_off(self.net.len() - count);
+            self.hand_over(core, letters)?;
+            self.turn(core)?;
+            self.look_up();
+            self.rebuild()?;
+            self.work()?;
+        }
+        Ok(())
+    }
+
+    /// At rest: all that lives is durable, and a clean stop loses nothing.
+    fn rest(&mut self) -> Verdict {
+        self.compare()?;
+        let Some(process) = self.process.take() else { return Ok(()) };
+        process.close().map_err(|error| Violation::new(Law::Replay, format!("close: {error}")))?;
+        self.look()?;
+        self.laws.silence();
+        self.start()
+    }
+}
+
+/// How the journal of a plan is set up: segments as small as can be, made far enough ahead for the
+/// room that the cores want.
+pub fn log_config(plan: &Plan, clock: &SimClock) -> LogConfig {
+    let per_core = u64::from(plan.shards.div_ceil(plan.loops));
+    let ahead_bytes = per_core * 2 * (ledger::block::MAX_PAYLOAD as u64 + 8 * 1_024) + (2 << 20);
+    let small = LogConfig::small(clock.for_journal());
+    let Plan { inline_bytes, mark_every_micros, .. } = *plan;
+    LogConfig { ahead_bytes, inline_bytes, mark_every_micros, ..small }
+}

@@ -1,0 +1,113 @@
+//! What goes wrong in one run, drawn from its seed: a random subset of all kinds of fault, so that
+//! each pair of them meets in some run and each is alone in another (swarm testing).
+
+use fastrand::Rng;
+
+/// Shape and faults of one run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Shards of the ledger.
+    pub shards: u16,
+    /// Cores.
+    pub loops: u16,
+    /// Wristbands.
+    pub bands: u32,
+    /// Steps before the faults stop.
+    pub steps: u32,
+    /// Most requests on the way at a time.
+    pub crowd: usize,
+    /// Most bytes written on a core's own thread; 0 sends everything to the journal thread.
+    pub inline_bytes: usize,
+    /// How often the journal writes its MARK, microseconds.
+    pub mark_every_micros: u64,
+    /// Whether bonus money pays first.
+    pub bonus_first: bool,
+    /// Weights of what the scheduler may do, see [`Weights`].
+    pub weights: Weights,
+}
+
+/// How often each step is chosen, relative to the others.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "named after the steps they weigh")]
+pub struct Weights {
+    pub deliver: u32,
+    pub turn: u32,
+    pub work: u32,
+    pub look_up: u32,
+    pub rebuild: u32,
+    pub clock: u32,
+    pub clock_back: u32,
+    pub clock_jump: u32,
+    pub flood: u32,
+    pub crash: u32,
+    pub crash_mid_call: u32,
+    pub kill: u32,
+    pub fail_io: u32,
+    pub fail_full: u32,
+    pub disk_full: u32,
+    pub slow_disk: u32,
+    pub pause: u32,
+    pub store_killed: u32,
+    /// Out of 1,000 requests, poisoned ones.
+    pub poison: u32,
+    /// Out of 1,000 requests, ones that something is wrong with.
+    pub wrong: u32,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn draw(rng: &mut Rng) -> Self {
+        let shards = *rng.choice([4, 4, 4, 5, 8].iter()).unwrap_or(&4);
+        Self {
+            shards,
+            loops: rng.u16(1..=2),
+            bands: rng.u32(3..=10),
+            steps: rng.u32(1_500..=3_000),
+            crowd: rng.usize(8..=80),
+            inline_bytes: if rng.bool() { 0 } else { 64 << 10 },
+            mark_every_micros: if rng.bool() { 1_000_000 } else { 20_000 },
+            bonus_first: rng.bool(),
+            weights: Weights::draw(rng),
+        }
+    }
+
+    /// The same without any fault of the machine.
+    pub fn good_machine(mut self) -> Self {
+        let Weights { deliver, turn, work, look_up, rebuild, clock, flood, wrong, .. } = self.weights;
+        self.weights =
+            Weights { deliver, turn, work, look_up, rebuild, clock, flood, wrong, ..Weights::default() };
+        self
+    }
+}
+
+impl Weights {
+    fn draw(rng: &mut Rng) -> Self {
+        let mut some = |most: u32| if rng.u8(0..3) == 0 { rng.u32(1..=most) } else { 0 };
+        let faults = [some(8), some(8), some(8), some(6), some(6), some(4), some(6), some(6), some(3)];
+        let (clock_back, clock_jump, flood, poison) = (some(10), some(4), some(6), some(40));
+        let [crash, crash_mid_call, kill, fail_io, fail_full, disk_full, slow_disk, pause, store_killed] =
+            faults;
+        Self {
+            deliver: rng.u32(100..=400),
+            turn: rng.u32(100..=500),
+            work: rng.u32(50..=400),
+            look_up: rng.u32(50..=200),
+            rebuild: rng.u32(20..=100),
+            clock: rng.u32(20..=100),
+            clock_back,
+            clock_jump,
+            flood,
+            crash,
+            crash_mid_call,
+            kill,
+            fail_io,
+            fail_full,
+            disk_full,
+            slow_disk,
+            pause,
+            store_killed,
+            poison,
+            wrong: rng.u32(40..=200),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How often each fault, each code and each branch of recovery was hit. A run that hit one of them
+//! too seldom proved nothing about it. Owns the list of what must be hit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use actors::codes::{Decline, Refusal};
+
+/// Declines that this commands can produce.
+const DECLINES: [Decline; 10] = [
+    Decline::InsufficientFunds,
+    Decline::OverCap,
+    Decline::LooksRepeated,
+    Decline::Cancelled,
+    Decline::Burned,
+    Decline::AlreadyOpen,
+    Decline::AlreadyVoided,
+    Decline::TopUpSpent,
+    Decline::NoSuchSale,
+    Decline::WalletInUse,
+];
+
+/// Refusals that the engine and its actors can produce; malformed bytes end in the gateway.
+const REFUSALS: [Refusal; 18] = [
+    Refusal::Unauthenticated,
+    Refusal::NotYourRole,
+    Refusal::NotYourId,
+    Refusal::UnknownTag,
+    Refusal::WrongFestival,
+    Refusal::UnknownItemOrPrice,
+    Refusal::AmountZero,
+    Refusal::AmountTooLarge,
+    Refusal::IdReused,
+    Refusal::Busy,
+    Refusal::Late,
+    Refusal::NoOperator,
+    Refusal::TagCollision,
+    Refusal::Unsupported,
+    Refusal::WrongTill,
+    Refusal::TooManyLines,
+    Refusal::LinesDoNotAddUp,
+    Refusal::AmountTooSmall,
+];
+
+macro_rules! rows {
+    ($($name:ident = $group:literal $text:literal $(if $feature:literal)?,)*) => {
+        /// One line of the table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(missing_docs, reason = "each row says what it is in the table itself")]
+        pub enum Row { $($name,)* Declined(u8), Refused(u8) }
+
+        const ROWS: &[(Row, &str, &str, bool)] =
+            &[$((Row::$name, $group, $text, true $(&& cfg!(feature = $feature))?),)*];
+    };
+}
+
+rows! {
+    Crash = "fault" "power loss between two steps",
+    CrashMidCall = "fault" "power loss in the middle of a write, flush or rename",
+    CrashInRecovery = "fault" "power loss during recovery",
+    Kill = "fault" "process killed, machine lives",
+    WriteFailed = "fault" "write fails (EIO)",
+    FlushFailed = "fault" "flush fails (EIO), what it had is lost",
+    NameFailed = "fault" "create, rename or directory flush fails",
+    WriteFull = "fault" "write finds no space (ENOSPC)",
+    DiskFull = "fault" "disk full, space comes back later",
+    SlowDisk = "fault" "disk slow, journal thread starved",
+    ClockBack = "fault" "wall clock steps back",
+    ClockJump = "fault" "wall clock jumps ahead",
+    StoreKilled = "fault" "store ended by its operator",
+    CorePaused = "fault" "a core is not turned for long",
+    Duplicate = "client" "same request again",
+    OtherDoor = "client" "same request through another door",
+    Late = "client" "request taken up after its sender left",
+    IdReused = "client" "id used again with another content",
+    Cancel = "client" "request given up",
+    Reader = "client" "balance read by another client",
+    Lookup = "client" "request looked up",
+    Flood = "client" "burst on one wallet",
+    PoisonDecide = "client" "decision that panics" if "mutants",
+    PoisonApply = "client" "application that panics" if "mutants",
+    Internal = "code" "refused internal" if "mutants",
+    Quarantined = "code" "refused quarantined" if "mutants",
+    Applied = "code" "applied",
+    Unknown = "code" "unknown, resend",
+    Balance = "code" "balance",
+    NeverSeen = "code" "never seen",
+    Retried = "code" "a retry got its first answer",
+    OpenedClean = "recovery" "opened, tail whole",
+    TornTail = "recovery" "opened, torn tail cut",
+    Reopened = "recovery" "reopened in the process after the store died",
+    BeyondTold = "recovery" "block found that was never told",
+    ShardRebuilt = "recovery" "shard rebuilt beside the others" if "mutants",
+    ActorQuarantined = "recovery" "actor quarantined by name" if "mutants",
+    DamageByFrame = "recovery" "damage refused: a good frame follows",
+    DamageByMark = "recovery" "damage refused: the MARK had passed it",
+    RotAfterMark = "recovery" "rot after the MARK taken for a torn tail",
+    Rotated = "recovery" "log went on in the next segment",
+    Evidence = "recovery" "record fetched as evidence",
+    FullReplay = "recovery" "full replay of the image compared",
+    LiveCompared = "recovery" "live shard compared with its replica",
+}
+
+/// The counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<Row, u64>);
+
+impl Tally {
+    /// One more.
+    pub fn hit(&mut self, row: Row) {
+        self.add(row, 1);
+    }
+
+    /// So many more.
+    pub fn add(&mut self, row: Row, count: u64) {
+        *self.0.entry(row).or_default() += count;
+    }
+
+    /// How often.
+    pub fn of(&self, row: Row) -> u64 {
+        self.0.get(&row).copied().unwrap_or_default()
+    }
+
+    /// Adds another run's counts.
+    pub fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|(row, count)| self.add(*row, *count));
+    }
+
+    /// Every line: group, text, count.
+    pub fn lines(&self) -> Vec<(&'static str, String, u64)> {
+        let fixed = ROWS.iter().filter(|(.., wanted)| *wanted);
+        let fixed = fixed.map(|(row, group, text, _)| (*group, (*text).to_owned(), self.of(*row)));
+        let declines = DECLINES
+            .iter()
+            .map(|code| ("code", format!("declined {}", code.name()), self.of(Row::Declined(code.number()))));
+        let refusals = REFUSALS
+            .iter()
+            .map(|code| ("code", format!("refused {}", code.name()), self.of(Row::Refused(code.number()))));
+        let mut lines: Vec<_> = fixed.chain(declines).chain(refusals).collect();
+        lines.sort_by_key(|(group, ..)| {
+            ["client", "fault", "code", "recovery"].iter().position(|g| g == group)
+        });
+        lines
+    }
+
+    /// Lines hit fewer than `least` times.
+    pub fn missed(&self, least: u64) -> Vec<String> {
+        let lines = self.lines().into_iter().filter(|(.., count)| *count < least);
+        lines.map(|(group, text, count)| format!("{group}: {text} ({count})")).collect()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines()
+            .iter()
+            .try_for_each(|(group, text, count)| writeln!(f, "{group:9} {text:55} {count:>10}"))
+    }
+}

@@ -1,0 +1,263 @@
+//! Each law can fail: histories and answers that break exactly one, and must be named.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actors::answer::{Answer, Statement, Verdict as Says};
+use actors::codes::{Decline, Outcome, Refusal};
+use actors::command::{Command, Request};
+use chaos::laws::{Laws, Verdict};
+use chaos::world::fixture;
+use chaos::world::process;
+use engine::job::{Message, Mono};
+use ledger::account::{Account, AccountKind};
+use ledger::block::{Draft, Head};
+use ledger::entry::{Entry, Posting};
+use ledger::ids::{At, Epoch, RecordNumber, ShardId};
+use ledger::journal::embedded::{Log, LogConfig, Port, SimDisk, Worker};
+use ledger::journal::{Event, Journal};
+use ledger::law::Law;
+use ledger::money::Currency;
+use ledger::record::{Body, Envelope, Record, Tender};
+
+/// A ledger of one shard whose records are written by hand, with the laws looking on.
+struct Forge {
+    disk: SimDisk,
+    _log: Log,
+    worker: Worker,
+    port: Port,
+    head: Head,
+    laws: Laws,
+    state: actors::shard_state::ShardState,
+    tokens: u64,
+}
+
+fn config() -> LogConfig {
+    LogConfig::small(Arc::new(|| 0))
+}
+
+impl Forge {
+    fn new() -> Self {
+        let disk = SimDisk::new(1);
+        let festival = Arc::new(fixture::festival(true).unwrap());
+        process::found(&disk, config(), 1, &festival, fixture::START).unwrap();
+        let mut state = actors::shard_state::ShardState::new(ShardId(0));
+        let (log, opened) = Log::open(Arc::new(disk.clone()), config(), &mut |block| {
+            actors::replay::apply_block(&mut state, &block).unwrap();
+            Ok(())
+        })
+        .unwrap();
+        let mut laws = Laws::new(festival, 1, 1);
+        laws.reopened(&disk).unwrap();
+        let (worker, port) = (log.worker(), log.port(None));
+        Self { disk, _log: log, worker, port, head: opened.heads[0], laws, state, tokens: 0 }
+    }
+
+    /// Asks; gives the token.
+    fn ask(&mut self, request: &Request) -> u64 {
+        self.tokens += 1;
+        self.laws.submitted(self.tokens, 0, &Rc::new(request.clone()), None);
+        self.tokens
+    }
+
+    /// Makes a record durable and lets the laws look.
+    fn write(&mut self, record: &Record) -> Verdict {
+        let mut draft = Draft::new(fixture::LEDGER, ShardId(0), Epoch(1));
+        draft.begin(self.state.prologue(record.at));
+        draft.push(record);
+        draft.place(self.head);
+        self.port.submit(Box::new(draft)).unwrap();
+        let mut events = Vec::new();
+        while events.is_empty() {
+            self.worker.step();
+            self.port.events(&mut events);
+        }
+        let Some(Event::Confirmed { head, .. }) = events.pop() else { panic!("not confirmed") };
+        self.head = head;
+        self.laws.look(&self.disk)
+    }
+
+    /// A record of `request` as the engine would write it, but for what the caller says.
+    fn record(
+        &self,
+        request: &Request,
+        body: Body,
+        decline: Option<Decline>,
+        postings: &[Posting],
+    ) -> Record {
+        Record {
+            at: At(fixture::START.0 + 1_000),
+            envelope: Envelope {
+                wallet: Some(request.tag.number.as_wallet()),
+                request: Some(request.id),
+                content: request.content,
+                till: request.till,
+                operator: request.operator,
+                configuration: self.state.adopted().map(|adopted| adopted.version),
+                catalogue: self.state.adopted().map(|adopted| adopted.version),
+                policy: self.state.adopted().map(|adopted| adopted.version),
+                ..Envelope::default()
+            },
+            body,
+            decline: decline.and_then(Decline::to_record),
+            entry: Entry::new(postings.iter().copied()).unwrap(),
+        }
+    }
+
+    /// A wallet that was opened, and its request.
+    fn opened(&mut self) -> Request {
+        let open = request(4, 1, Command::Open);
+        self.ask(&open);
+        let record = self.open_record(&open);
+        self.write(&record).unwrap();
+        open
+    }
+
+    fn open_record(&self, open: &Request) -> Record {
+        let body = Body::WalletOpened { check: open.tag.check, festival: fixture::FESTIVAL };
+        self.record(open, body, None, &[])
+    }
+
+    fn top_up_record(&self, request: &Request, asked: i64, posted: i64) -> Record {
+        let postings = [
+            Posting { account: Account::new(AccountKind::CashDrawer, 3, Currency::EUR), minor: posted },
+            Posting {
+                account: Account::new(AccountKind::WalletPaid, request.tag.number.get(), Currency::EUR),
+                minor: -posted,
+            },
+        ];
+        self.record(request, Body::ToppedUp { tender: Tender::Cash, amount: asked }, None, &postings)
+    }
+
+    fn tell(&mut self, token: u64, answer: Answer) -> Option<Law> {
+        let told = self.laws.released(token, &Message::Answer(answer), Mono(0));
+        told.err().map(|violation| violation.law)
+    }
+}
+
+fn request(device: u32, counter: u64, command: Command) -> Request {
+    let keys = fixture::keys();
+    fixture::request(&keys, device, counter, fixture::tag(&keys, 1), command).unwrap()
+}
+
+fn cash(counter: u64, amount: i64) -> Request {
+    request(4, counter, Command::TopUp { tender: Tender::Cash, amount })
+}
+
+fn answer(request: &Request, verdict: Says, record: u64, balance: i64) -> Answer {
+    let command = request.command.number();
+    Answer { id: request.id, command, verdict, shard: ShardId(0), record: RecordNumber(record), balance }
+}
+
+const APPLIED: Says = Says::Applied(Outcome::Applied);
+
+fn law(verdict: Verdict) -> Option<Law> {
+    verdict.err().map(|violation| violation.law)
+}
+
+#[test]
+fn an_honest_history_breaks_nothing() {
+    let mut forge = Forge::new();
+    forge.opened();
+    let top_up = cash(2, 500);
+    let token = forge.ask(&top_up);
+    let record = forge.top_up_record(&top_up, 500, 500);
+    let number = forge.head.next_record.0;
+    assert_eq!(forge.write(&record), Ok(()));
+    assert_eq!(forge.tell(token, answer(&top_up, APPLIED, number, 500)), None);
+    assert_eq!(forge.laws.full_replay(&forge.disk.clone()).map_err(|violation| violation.law), Ok(()));
+}
+
+#[test]
+fn l3_an_answer_before_its_record_is_durable() {
+    let mut forge = Forge::new();
+    forge.opened();
+    let top_up = cash(2, 500);
+    let token = forge.ask(&top_up);
+    let number = forge.head.next_record.0;
+    assert_eq!(forge.tell(token, answer(&top_up, APPLIED, number, 500)), Some(Law::DurableBeforeTold));
+}
+
+#[test]
+fn l4_a_record_nobody_asked_for_and_one_that_takes_effect_again() {
+    let mut forge = Forge::new();
+    forge.opened();
+    let record = forge.top_up_record(&cash(2, 500), 500, 500);
+    assert_eq!(law(forge.write(&record)), Some(Law::ExactlyOnce));
+    let mut forge = Forge::new();
+    let open = forge.opened();
+    let again = forge.open_record(&open);
+    assert_eq!(law(forge.write(&again)), Some(Law::ExactlyOnce));
+}
+
+#[test]
+fn l4_an_answer_that_is_not_the_first_one() {
+    let mut forge = Forge::new();
+    let open = forge.opened();
+    let number = forge.head.next_record.0 - 1;
+    let (first, second, third) = (forge.ask(&open), forge.ask(&open), forge.ask(&open));
+    assert_eq!(forge.tell(first, answer(&open, APPLIED, number, 0)), None);
+    assert_eq!(forge.tell(first, answer(&open, APPLIED, number, 0)), Some(Law::ExactlyOnce), "told twice");
+    assert_eq!(forge.tell(second, answer(&open, APPLIED, number, 5)), Some(Law::ExactlyOnce));
+    let declined = Says::Declined(Decline::AlreadyOpen);
+    assert_eq!(forge.tell(third, answer(&open, declined, number, 0)), Some(Law::ExactlyOnce));
+}
+
+#[test]
+fn l9_a_record_that_the_history_does_not_give() {
+    let mut forge = Forge::new();
+    forge.opened();
+    let top_up = cash(2, 500);
+    forge.ask(&top_up);
+    let over_cap = Body::ToppedUp { tender: Tender::Cash, amount: 500 };
+    let record = forge.record(&top_up, over_cap, Some(Decline::OverCap), &[]);
+    assert_eq!(law(forge.write(&record)), Some(Law::Order), "it is not over the cap");
+    let mut forge = Forge::new();
+    forge.opened();
+    forge.ask(&top_up);
+    let record = forge.top_up_record(&top_up, 500, 600);
+    assert_eq!(law(forge.write(&record)), Some(Law::Order), "another amount moved");
+    let mut forge = Forge::new();
+    forge.opened();
+    forge.ask(&top_up);
+    let record = Record { at: At(5), ..forge.top_up_record(&top_up, 500, 500) };
+    assert_eq!(law(forge.write(&record)), Some(Law::Order), "ledger time fell");
+}
+
+#[test]
+fn l9_and_l10_a_read_of_the_past_and_of_what_is_not_durable() {
+    let mut forge = Forge::new();
+    forge.opened();
+    let balance = request(1, 1, Command::Balance);
+    let (stale, loose) = (forge.ask(&balance), forge.ask(&balance));
+    let unknown = Says::Refused(Refusal::UnknownTag);
+    assert_eq!(forge.tell(stale, answer(&balance, unknown, 0, 0)), Some(Law::Order));
+    let ahead =
+        Statement { answer: answer(&balance, Says::Balance, 0, 500), movements: [].into_iter().collect() };
+    let told = forge.laws.released(loose, &Message::Statement(Box::new(ahead)), Mono(0));
+    assert_eq!(told.err().map(|violation| violation.law), Some(Law::NoLooseTalk));
+    let sound = forge.ask(&balance);
+    let internal = Says::Refused(Refusal::Internal);
+    assert_eq!(forge.tell(sound, answer(&balance, internal, 0, 0)), Some(Law::NoLooseTalk));
+}
+
+#[test]
+fn l13_a_device_without_the_role() {
+    let mut forge = Forge::new();
+    let open = request(1, 1, Command::Open);
+    forge.ask(&open);
+    let record = forge.open_record(&open);
+    assert_eq!(law(forge.write(&record)), Some(Law::Isolation));
+}
+
+#[test]
+fn l3_and_l6_a_log_that_lost_its_last_frame() {
+    let mut forge = Forge::new();
+    forge.opened();
+    let last = *forge.laws.frames().last().unwrap();
+    let zeros = vec![0; last.length];
+    assert!(forge.disk.poke(&last.name(), last.offset, &zeros));
+    assert_eq!(law(forge.laws.full_replay(&forge.disk.clone())), Some(Law::Replay));
+    assert_eq!(law(forge.laws.reopened(&forge.disk.clone())), Some(Law::DurableBeforeTold));
+}
