@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ledger::ids::At;
-use ledger::journal::embedded::{Disk, OsDisk};
+use ledger::journal::embedded::{self, Disk, OsDisk};
 
 use crate::job::{Clock, Mono};
 
@@ -15,6 +15,8 @@ use crate::job::{Clock, Mono};
 pub trait Host: Send + Sync {
     /// Both clocks.
     fn clock(&self) -> Clock;
+    /// Microseconds that never run backwards, for the log's own pacing.
+    fn stopwatch(&self) -> embedded::Clock;
     /// The directory of the log.
     fn disk(&self) -> io::Result<Arc<dyn Disk>>;
 }
@@ -40,6 +42,11 @@ impl Host for OsHost {
         let wall = At(i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
         let mono = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         Clock { wall, mono: Mono(mono) }
+    }
+
+    fn stopwatch(&self) -> embedded::Clock {
+        let started = self.started;
+        Arc::new(move || u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
     fn disk(&self) -> io::Result<Arc<dyn Disk>> {

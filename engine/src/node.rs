@@ -61,9 +61,7 @@ pub struct Node {
 /// Opens the log and recovers every shard, on as many threads.
 pub fn open(host: &dyn Host, threads: usize) -> Result<Node, NodeError> {
     let disk = host.disk()?;
-    let started = std::time::Instant::now();
-    let micros = move || u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let config = LogConfig::new(Arc::new(micros));
+    let config = LogConfig::new(host.stopwatch());
     let ((log, opened), mut shards) =
         recovery::recover(threads, |visit| Ok::<_, NodeError>(Log::open(disk, config, visit)?))?;
     let genesis = shards.first().and_then(|(state, _)| state.genesis().copied());

@@ -1,4 +1,4 @@
-//! State runs ahead of the disk; answers never do. Each test begins with what a user would have
+//! State runs ahead of the disk; answers never do (L3, L10). Each test begins with what a user would have
 //! lost if it broke.
 
 mod support;

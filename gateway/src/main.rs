@@ -1,2 +1,5 @@
-//! Skeleton.
-fn main() {}
+//! The `fanfare` binary: everything it does is in the library.
+
+fn main() -> std::process::ExitCode {
+    gateway::commands::main()
+}

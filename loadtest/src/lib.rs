@@ -4,6 +4,7 @@
 
 pub mod arrival;
 pub mod bars;
+pub mod client;
 pub mod clock;
 pub mod driver;
 pub mod error;

@@ -19,10 +19,10 @@ pub(crate) use topup::top_up;
 pub(crate) use void::void;
 
 use ledger::entry::Entry;
-use ledger::record::{Body, Envelope, Record};
+use ledger::record::{Body, Envelope, Mode, Record};
 
 use crate::codes::{Decline, Refusal};
-use crate::command::Request;
+use crate::command::{Command, Request};
 use crate::shard_state::Context;
 
 /// What a wallet makes of a command.
@@ -64,6 +64,9 @@ pub(crate) fn applied(cx: &Context<'_>, request: &Request, body: Body, entry: En
 fn envelope(cx: &Context<'_>, request: &Request) -> Envelope {
     let wallet = request.tag.number.as_wallet();
     let device = (request.id.device() != Some(request.device)).then_some(request.device);
+    // A cancel takes back what happened, whatever the terminal says it is doing by now: a training
+    // mark on a record that moves money would be a lie.
+    let mode = if matches!(request.command, Command::Cancel) { Mode::default() } else { request.mode };
     let rare =
         request.zone.map(|zone| Box::new(ledger::record::Rare { zone: Some(zone), ..Default::default() }));
     Envelope {
@@ -76,7 +79,7 @@ fn envelope(cx: &Context<'_>, request: &Request) -> Envelope {
         operator: request.operator,
         tag: None,
         tag_counter: request.tag_counter,
-        mode: request.mode,
+        mode,
         configuration: cx.versions.0,
         catalogue: cx.versions.1,
         policy: cx.versions.2,

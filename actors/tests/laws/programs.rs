@@ -275,6 +275,7 @@ impl Run {
 
     fn check_history(&self) {
         check_laws(&self.world);
+        crate::audit::check_audit(&self.world);
         let mut last = At(i64::MIN);
         let history = &self.world.history;
         let replayed = self.world.replayed(&mut |state, record| {

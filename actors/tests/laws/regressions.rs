@@ -206,3 +206,16 @@ fn a_quarantined_wallet_acts_for_nobody_and_its_neighbours_go_on() {
     assert_eq!(world.tap(BAR, 1, 1, world::buy(1, 1)), DONE);
     assert_eq!(world.replayed(&mut |_, _| {}).digest(), world.state.digest());
 }
+
+/// A terminal switched to training takes back a real sale: the money came back under a record that
+/// said "training", in which no money moves, and no report that leaves training out would balance.
+#[test]
+fn a_cancel_is_never_training() {
+    let mut world = funded(2_000);
+    assert_eq!(world.tap(BAR, 1, 1, world::buy(1, 1)), DONE);
+    let mut cancel = world::request(&world.keys, BAR, 1, 1, Command::Cancel);
+    cancel.mode.training = true;
+    assert_eq!(world.ask(&cancel).verdict(), CANCELLED);
+    assert!(!world.history.last().unwrap().envelope.mode.training);
+    crate::audit::check_audit(&world);
+}

@@ -23,7 +23,7 @@ pub struct Request<'a> {
     pub id: RequestId,
     /// The tag.
     pub uid: Uid,
-    /// The till; 0 is absent. Sales and top-ups need the one the welcome names.
+    /// The till, as the welcome names it; 0 takes the device's own of that moment.
     pub till: u32,
     /// When it happened, microseconds since 1970 UTC; 0 is absent.
     pub happened: i64,
@@ -176,6 +176,11 @@ impl<'a> RequestsWriter<'a> {
         self.count
     }
 
+    /// Bytes of the frame's body so far, for a welcome that allows less than the protocol.
+    pub fn body_len(&self) -> usize {
+        self.frame.len()
+    }
+
     /// Appends one request; `false` (and nothing appended) when the frame is full or the request has too many lines.
     pub fn push(&mut self, request: &Request<'_>) -> bool {
         let fits = self.fits(request.size()) && request.append_to(self.frame.body());
@@ -195,6 +200,11 @@ impl<'a> RequestsWriter<'a> {
 
     fn fits(&self, size: usize) -> bool {
         self.count < MAX_REQUESTS_IN_FRAME && self.frame.len() + size <= MAX_FRAME_BODY as usize
+    }
+
+    /// Takes the begun frame off the buffer again.
+    pub fn abandon(self) {
+        self.frame.abandon();
     }
 
     /// Fills in the frame's length and count.

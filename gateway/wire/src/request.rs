@@ -263,7 +263,7 @@ impl<'a> RequestView<'a> {
         uid10_at::<17, _>(self.head)
     }
 
-    /// The till it is made for; 0 is absent.
+    /// The till it is made for; 0 takes the device's own.
     #[inline]
     pub fn till(&self) -> u32 {
         u32_at::<28, _>(self.head)

@@ -204,8 +204,11 @@ fn a_sender_is_held_to_the_limits_too() {
     let full = encoded(&Request::purchase(id(1), uid(), &lines[..64]));
     let mut frame = RequestsWriter::begin(&mut bytes);
     while frame.push_encoded(&full) {}
-    assert_eq!(frame.count(), 1248);
+    assert_eq!((frame.count(), frame.body_len()), (1248, 1248 * 840));
     frame.finish().unwrap();
+    let size = bytes.len();
+    RequestsWriter::begin(&mut bytes).abandon();
+    assert_eq!(bytes.len(), size);
     assert_eq!(requests(&bytes[16..], 1248).unwrap().flatten().count(), 1248);
     let mut frame = RequestsWriter::begin(&mut bytes);
     while frame.push(&Request::balance(id(1), uid())) {}

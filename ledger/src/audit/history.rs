@@ -49,6 +49,16 @@ impl History {
         Self { wallets: Wallets::default(), forks: Kept::new(), requests: Requests::default() }
     }
 
+    /// Asks the tables about a run of records, one table after the other, so that the memory they
+    /// lie in is on its way for all of them at once: nearly all the time of an audit is spent
+    /// waiting for it. Changes nothing.
+    pub(super) fn warm<'a>(&self, run: impl Iterator<Item = &'a Record> + Clone) {
+        let wallets = run.clone().filter_map(|record| record.envelope.wallet);
+        let ids = run.filter_map(|record| record.envelope.request);
+        let known = ids.filter(|id| self.requests.holds(*id)).count();
+        std::hint::black_box((known, self.wallets.warm(wallets)));
+    }
+
     /// Takes in a record of a kind that is decided on a wallet, in a ledger of `shards` shards.
     pub(super) fn take(
         &mut self,
@@ -181,7 +191,7 @@ impl History {
                 let done = Done { number: deed.number, effect: Effect::Replaced, postings: &[] };
                 self.requests.claim(key, deed.index, &done);
             }
-            Some(known) if known.effect.took_effect() && known.state != State::Cancelled => {
+            Some(known) if known.effect.took_effect() && !known.state.is(State::CANCELLED) => {
                 let before = known.record();
                 found.say(Rule::Repeated, || format!("finishes {tried}, which record {before} had done"));
             }
@@ -206,8 +216,8 @@ impl History {
             return found.say(Rule::Void, || format!("wallet {} has no sale {sale}", deed.wallet));
         };
         let before = known.record();
-        if known.state != State::Stands {
-            let how = if known.state == State::Refunded { "voided" } else { "cancelled" };
+        if known.state.is(State::REFUNDED.with(State::CANCELLED)) {
+            let how = if known.state.is(State::REFUNDED) { "voided" } else { "cancelled" };
             return found.say(Rule::Void, || format!("sale {sale} of record {before} was {how} before"));
         }
         if position != Some(before) {
@@ -216,7 +226,7 @@ impl History {
         if !self.requests.reverses(&known, deed.record.entry.postings()) {
             found.say(Rule::Void, || format!("does not reverse the postings of record {before}"));
         }
-        self.requests.set(key, deed.index, State::Refunded);
+        self.requests.change(key, deed.index, |state| state.with(State::REFUNDED));
         self.requests.tie(deed.key, key, deed.index);
     }
 
@@ -227,39 +237,33 @@ impl History {
             return found.say(Rule::Cancel, || format!("takes back {id}, which was never seen"));
         };
         let before = known.record();
-        if !known.effect.took_effect() || known.state == State::Cancelled {
+        if !known.effect.took_effect() || known.state.is(State::CANCELLED) {
             return found.say(Rule::Cancel, || format!("takes back {id}, which does not stand"));
         }
         if position != before {
             found.say(Rule::Cancel, || format!("{id} is record {before}, not {position}"));
         }
-        if declined {
-            return;
+        if known.state.is(State::SETTLED) {
+            found.say(Rule::Cancel, || format!("{id} was to stand, by an earlier cancel that was declined"));
         }
-        let postings = deed.record.entry.postings();
-        // What a void took back is back already; the same for a void whose sale is cancelled.
-        let undone = known.state == State::Refunded || self.sale_is_cancelled(deed);
-        let right = if undone { postings.is_empty() } else { self.requests.reverses(&known, postings) };
-        if !right {
+        if declined {
+            return self.requests.change(deed.key, deed.index, |state| state.with(State::SETTLED));
+        }
+        if known.state.is(State::REFUNDED) {
+            found.say(Rule::Cancel, || format!("takes back {id}, which a void took back before"));
+        } else if !self.requests.reverses(&known, deed.record.entry.postings()) {
             found.say(Rule::Cancel, || format!("does not reverse the postings of record {before}"));
         }
-        self.requests.set(deed.key, deed.index, State::Cancelled);
+        self.requests.change(deed.key, deed.index, |state| state.with(State::CANCELLED));
         self.undo(deed, known.effect, found);
-    }
-
-    fn sale_is_cancelled(&mut self, deed: &Deed<'_>) -> bool {
-        let sale = self.requests.sale_of(deed.key, deed.index);
-        let sale = sale.and_then(|sale| self.requests.find(sale, deed.index));
-        sale.is_some_and(|sale| sale.state == State::Cancelled)
     }
 
     /// What taking a request back does beyond its postings.
     fn undo(&mut self, deed: &Deed<'_>, effect: Effect, found: &mut Found<'_>) {
         if effect == Effect::Voided
             && let Some(sale) = self.requests.sale_of(deed.key, deed.index)
-            && self.requests.find(sale, deed.index).is_some_and(|sale| sale.state == State::Refunded)
         {
-            self.requests.set(sale, deed.index, State::Stands);
+            self.requests.change(sale, deed.index, |state| state.without(State::REFUNDED));
         }
         if effect == Effect::Opened
             && let Some(wallet) = self.wallets.at(deed.index)
@@ -275,9 +279,9 @@ impl History {
 
 fn taken(deed: &Deed<'_>, known: &Known, found: &mut Found<'_>) {
     let (id, before) = (deed.key.id, known.record());
-    let closed = match (known.effect, known.state) {
-        (Effect::Burned | Effect::Replaced, _) => Some("burned"),
-        (_, State::Cancelled) => Some("cancelled"),
+    let closed = match known.effect {
+        Effect::Burned | Effect::Replaced => Some("burned"),
+        _ if known.state.is(State::CANCELLED) => Some("cancelled"),
         _ => None,
     };
     match closed {

@@ -31,7 +31,7 @@ pub use wallets::Wallet;
 use crate::block::{Block, Head, Header, PROLOGUE_BYTES};
 use crate::ids::{At, RecordNumber, ShardId, Version};
 use crate::journal::Replay;
-use crate::record::leb::Reader;
+use crate::record::leb::{ReadError, Reader};
 use crate::record::{Body, CodecError, DeclineCode, Genesis, Kind, Prologue, Record, decode};
 use finding::Kept;
 use history::{Found, History};
@@ -171,25 +171,49 @@ impl Auditor {
         let prologue = block.prologue().map_err(|error| error.to_string())?;
         let mut reader = Reader::new(block.payload());
         reader.take(PROLOGUE_BYTES).map_err(|error| error.to_string())?;
-        for index in 0..u64::from(block.header.count) {
-            let number = RecordNumber(block.header.first.0 + index);
-            let place = Place { record: Some(number), ..place };
-            let offset = reader.offset();
-            let length = reader.clone().u32().map_err(|error| error.to_string())? as usize;
-            let bytes = reader.take(length.max(4)).map_err(|error| format!("record {number}: {error}"))?;
-            self.records += 1;
-            match whole(bytes, &prologue) {
-                Ok(record) => self.record(&block.header, number, &record, place),
-                Err(error) => {
-                    let rule = match error {
-                        CodecError::Entry(_) => Rule::Conservation,
-                        _ => Rule::Format,
-                    };
-                    self.found(place).say(rule, || format!("{error} (payload byte {offset})"));
+        let mut left = u64::from(block.header.count);
+        let mut number = block.header.first;
+        let mut run = Vec::with_capacity(RUN);
+        while left > 0 {
+            let mut torn = None;
+            while left > 0 && run.len() < RUN && torn.is_none() {
+                let offset = reader.offset();
+                match next_record(&mut reader) {
+                    Ok(bytes) => run.push((offset, whole(bytes, &prologue))),
+                    Err(error) => torn = Some(error),
                 }
+                left -= 1;
+            }
+            self.history.warm(run.iter().filter_map(|(_, record)| record.as_ref().ok()));
+            for (offset, record) in run.drain(..) {
+                self.decoded(&block.header, number, offset, record, place);
+                number = number.next();
+            }
+            if let Some(error) = torn {
+                return Err(format!("record {number}: {error}"));
             }
         }
         reader.finish().map_err(|error| error.to_string())
+    }
+
+    fn decoded(
+        &mut self,
+        header: &Header,
+        number: RecordNumber,
+        offset: usize,
+        record: Result<Record, CodecError>,
+        place: Place,
+    ) {
+        let place = Place { record: Some(number), ..place };
+        self.records += 1;
+        match record {
+            Ok(record) => self.record(header, number, &record, place),
+            Err(error) => {
+                let unbalanced = matches!(error, CodecError::Entry(_));
+                let rule = if unbalanced { Rule::Conservation } else { Rule::Format };
+                self.found(place).say(rule, || format!("{error} (payload byte {offset})"));
+            }
+        }
     }
 
     fn record(&mut self, header: &Header, number: RecordNumber, record: &Record, place: Place) {
@@ -339,6 +363,16 @@ impl Auditor {
             }
         }
     }
+}
+
+/// Records that are decoded before the tables are asked about them: enough for their cache misses
+/// to overlap, few enough to stay in the cache themselves.
+const RUN: usize = 32;
+
+/// The bytes of the next record, by its length alone.
+fn next_record<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], ReadError> {
+    let length = reader.clone().u32()? as usize;
+    reader.take(length.max(4))
 }
 
 /// Decodes a record that must fill `bytes`.

@@ -46,15 +46,31 @@ pub(super) struct Known {
     pub(super) state: State,
 }
 
-/// Whether what took effect still stands.
+/// What became of what took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum State {
-    Stands,
+pub(super) struct State(u8);
+
+impl State {
+    /// It stands.
+    pub(super) const STANDS: Self = Self(0);
     /// A sale that a void took back.
-    Refunded,
+    pub(super) const REFUNDED: Self = Self(1);
     /// Taken back by its own device.
-    Cancelled,
+    pub(super) const CANCELLED: Self = Self(2);
+    /// Its own device was told that it stands: it cannot take it back any more.
+    pub(super) const SETTLED: Self = Self(4);
+
+    pub(super) const fn is(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(super) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
 }
 
 impl Known {
@@ -105,6 +121,11 @@ pub(super) struct Requests {
 }
 
 impl Requests {
+    /// Whether a short id was seen on any wallet.
+    pub(super) fn holds(&self, id: RequestId) -> bool {
+        self.first.contains_key(&id.get())
+    }
+
     /// What is known of `key` on the wallet of this index.
     pub(super) fn find(&mut self, key: Key, wallet: u32) -> Option<&mut Known> {
         if key.second.is_none() {
@@ -120,7 +141,7 @@ impl Requests {
     /// Says that a record did something under `key`, if the id is free on this wallet.
     pub(super) fn claim(&mut self, key: Key, wallet: u32, done: &Done<'_>) -> Claim {
         let (record, postings) = (five(done.number.0), five(self.arena.len() as u64));
-        let new = Known { wallet, record, postings, effect: done.effect, state: State::Stands };
+        let new = Known { wallet, record, postings, effect: done.effect, state: State::STANDS };
         let mut forked = None;
         if key.second.is_none() {
             match self.first.entry(key.id.get()) {
@@ -149,10 +170,10 @@ impl Requests {
         }
     }
 
-    /// Whether what took effect under `key` stands from here on.
-    pub(super) fn set(&mut self, key: Key, wallet: u32, state: State) {
+    /// Changes what is known of what took effect under `key`.
+    pub(super) fn change(&mut self, key: Key, wallet: u32, change: impl FnOnce(State) -> State) {
         if let Some(known) = self.find(key, wallet) {
-            known.state = state;
+            known.state = change(known.state);
         }
     }
 

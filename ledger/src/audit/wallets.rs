@@ -63,6 +63,16 @@ pub(super) struct Wallets {
 }
 
 impl Wallets {
+    /// Reads something of each wallet that is known; see `History::warm`.
+    pub(super) fn warm(&self, numbers: impl Iterator<Item = WalletNumber>) -> usize {
+        let indices = numbers.filter_map(|number| self.index.get(&number.get()));
+        let indices: smallvec::SmallVec<[u32; 32]> = indices.copied().collect();
+        indices
+            .iter()
+            .filter(|index| self.all.get(**index as usize).is_some_and(|wallet| wallet.open))
+            .count()
+    }
+
     /// The index of this wallet, which comes into being if it is new. `None` beyond 2^32 wallets.
     pub(super) fn index_of(&mut self, number: WalletNumber) -> Option<u32> {
         let next = u32::try_from(self.all.len()).ok()?;

@@ -12,7 +12,7 @@ use super::disk::{Disk, DiskLock, Page};
 use super::frame::{MAX_BLOCK_COST, Place};
 use super::mark::{MARK_NAME, MarkFile};
 use super::port::Port;
-use super::recovery::{Recovered, Visit, recover, segment_numbers};
+use super::recovery::{Recovered, Visit, look, recover, segment_numbers};
 use super::scan::{BIG_READ, Found, Window, damaged, each_block};
 use super::segment::{self, FIRST_FRAME, MIN_SEGMENT, Making, SegmentHeader};
 use super::shared::{Ended, Parts, Shared, Tail};
@@ -118,6 +118,23 @@ pub struct Opened {
     pub torn: Vec<String>,
 }
 
+/// What [`Log::look`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Last block of each shard that was read, by number.
+    pub heads: Vec<Head>,
+    /// Frames read.
+    pub frames: u64,
+    /// Blocks read.
+    pub blocks: u64,
+    /// Bytes of the frames.
+    pub bytes: u64,
+    /// Whether something torn lies behind the last good frame; the next start cuts it.
+    pub torn: bool,
+    /// Whether a process has the log open: then only what its MARK had passed was read.
+    pub in_use: bool,
+}
+
 /// A handle to an open log; clones are handles to the same one.
 #[derive(Clone)]
 pub struct Log {
@@ -191,6 +208,22 @@ impl Log {
             torn: recovered.torn.clone(),
         };
         Ok((Self::start(disk, config, lock, recovered), opened))
+    }
+
+    /// Reads a log and changes nothing, a disk that cannot be written to will do. Every frame,
+    /// payload and chain is checked (L7), every block goes to `visit` in the order of the log. Of a
+    /// log that a process has open, only what its MARK has passed.
+    pub fn look(disk: &dyn Disk, visit: Visit<'_>) -> Result<Look, OpenError> {
+        let lock = take_lock(disk);
+        let in_use = matches!(lock, Err(OpenError::Locked));
+        if let Err(error) = lock
+            && !in_use
+        {
+            return Err(error);
+        }
+        let looked = look(disk, in_use, visit)?.ok_or(OpenError::Missing)?;
+        let super::recovery::Looked { heads, frames, blocks, bytes, torn } = looked;
+        Ok(Look { heads, frames, blocks, bytes, torn, in_use })
     }
 
     fn start(disk: Arc<dyn Disk>, config: LogConfig, lock: Box<dyn DiskLock>, recovered: Recovered) -> Self {

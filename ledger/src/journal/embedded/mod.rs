@@ -24,12 +24,13 @@ mod segment;
 mod shared;
 mod sim_disk;
 mod stats;
+pub mod trials;
 mod worker;
 mod writer;
 
 pub use disk::{Disk, DiskFile, DiskLock, PAGE, Page, bytes_of, bytes_of_mut, page_up};
 pub use frame::{FRAME_HEADER, Frame, FrameHeader, MAX_BLOCK_COST, MAX_FRAME, Place};
-pub use log::{Clock, Log, LogConfig, OpenError, Opened};
+pub use log::{Clock, Log, LogConfig, Look, OpenError, Opened};
 pub use mark::MARK_NAME;
 pub use os_disk::{LOCK_NAME, OsDisk};
 pub use port::Port;

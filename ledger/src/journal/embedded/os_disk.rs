@@ -19,6 +19,8 @@ pub const LOCK_NAME: &str = "LOCK";
 pub struct OsDisk {
     path: PathBuf,
     dir: File,
+    /// Nothing is written; what would be is an error.
+    read_only: bool,
 }
 
 struct OsFile(File);
@@ -30,27 +32,39 @@ struct OsLock {
 
 impl DiskLock for OsLock {}
 
+/// Of a directory without a file to lock.
+struct NoLock;
+
+impl DiskLock for NoLock {}
+
 impl OsDisk {
     /// Opens an existing directory.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), dir: File::open(path)? })
+        Ok(Self { path: path.to_owned(), dir: File::open(path)?, read_only: false })
     }
 
-    fn options() -> OpenOptions {
+    /// Opens an existing directory to be looked at only: a medium or a user without the right to
+    /// write will do.
+    pub fn read_only(path: &Path) -> io::Result<Self> {
+        Ok(Self { read_only: true, ..Self::open(path)? })
+    }
+
+    fn options(&self) -> OpenOptions {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o600);
+        options.read(true).write(!self.read_only).mode(0o600);
         options
+    }
+
+    fn writable(&self) -> io::Result<()> {
+        if self.read_only { Err(ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
     /// Opens with direct IO, or without where the file system refuses it (tmpfs does).
     fn open_file(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path.join(name);
-        let file = if create {
-            Self::options().create_new(true).open(&path)?
-        } else {
-            Self::options().open(&path)?
-        };
-        let direct = Self::options().custom_flags(OFlags::DIRECT.bits().cast_signed()).open(&path);
+        let file =
+            if create { self.options().create_new(true).open(&path)? } else { self.options().open(&path)? };
+        let direct = self.options().custom_flags(OFlags::DIRECT.bits().cast_signed()).open(&path);
         Ok(Arc::new(OsFile(match direct {
             Ok(direct) => direct,
             Err(error) if error.kind() == ErrorKind::InvalidInput => file,
@@ -67,6 +81,7 @@ impl Disk for OsDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.writable()?;
         self.open_file(name, true)
     }
 
@@ -75,19 +90,29 @@ impl Disk for OsDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.writable()?;
         std::fs::rename(self.path.join(from), self.path.join(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.writable()?;
         std::fs::remove_file(self.path.join(name))
     }
 
     fn sync_dir(&self) -> io::Result<()> {
+        self.writable()?;
         self.dir.sync_all()
     }
 
     fn lock(&self) -> io::Result<Box<dyn DiskLock>> {
-        let file = Self::options().create(true).truncate(false).open(self.path.join(LOCK_NAME))?;
+        let mut options = self.options();
+        let file = match options.create(!self.read_only).open(self.path.join(LOCK_NAME)) {
+            // A copy may lack the file; whoever looks at it makes none.
+            Err(error) if self.read_only && error.kind() == ErrorKind::NotFound => {
+                return Ok(Box::new(NoLock));
+            }
+            file => file?,
+        };
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Box::new(OsLock { _file: file }))
     }

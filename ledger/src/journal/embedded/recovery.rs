@@ -65,6 +65,22 @@ struct Scan<'a, 'v> {
     index: Index,
     blocks: u64,
     bytes: u64,
+    /// The last frame to be read, where there may be more.
+    stop: Option<u64>,
+}
+
+/// What a log holds, read without changing it.
+pub struct Looked {
+    /// By shard number.
+    pub heads: Vec<Head>,
+    /// How many frames.
+    pub frames: u64,
+    /// How many blocks.
+    pub blocks: u64,
+    /// Bytes of all frames, padding included.
+    pub bytes: u64,
+    /// Whether something torn lies behind the last good frame.
+    pub torn: bool,
 }
 
 /// Numbers of the segments in a directory, in order.
@@ -80,18 +96,7 @@ pub fn recover(disk: &dyn Disk, visit: Visit<'_>) -> Result<Option<Recovered>, R
     let mark = open_mark(disk, numbers.is_empty())?;
     let Some(mark) = mark else { return Ok(None) };
     let mut segments = open_segments(disk, &numbers)?;
-    let mut scan = Scan {
-        disk,
-        visit,
-        window: Window::new(BIG_READ),
-        mark: mark.place,
-        last: Place::default(),
-        last_bytes: 0,
-        heads: Vec::new(),
-        index: Index::default(),
-        blocks: 0,
-        bytes: 0,
-    };
+    let mut scan = Scan::new(disk, visit, mark.place);
     let dirty = scan.walk(&mut segments)?;
     let torn = scan.settle(&segments, &dirty)?;
     let current = usize::try_from(scan.last.segment.saturating_sub(1)).unwrap_or_default();
@@ -99,6 +104,21 @@ pub fn recover(disk: &dyn Disk, visit: Visit<'_>) -> Result<Option<Recovered>, R
     let current = ready.pop_front().ok_or_else(|| damaged(1, 0, "the segment is missing"))?;
     let Scan { last, heads, index, blocks, bytes, .. } = scan;
     Ok(Some(Recovered { current, ready, heads, index, mark, last, blocks, bytes, torn }))
+}
+
+/// Reads a log and changes nothing: a torn tail stays, the last frame is not made durable. With
+/// `to_mark` only what the MARK had passed when the reading began, which a process that has the log
+/// open no longer touches. `None` if there is no log.
+pub fn look(disk: &dyn Disk, to_mark: bool, visit: Visit<'_>) -> Result<Option<Looked>, ReplayError> {
+    let mark = open_mark(disk, segment_numbers(disk)?.is_empty())?;
+    let Some(mark) = mark else { return Ok(None) };
+    // After the MARK, so that every segment it can name is among them.
+    let mut segments = open_segments(disk, &segment_numbers(disk)?)?;
+    let mut scan = Scan::new(disk, visit, mark.place);
+    scan.stop = to_mark.then_some(mark.place.frame);
+    let torn = !scan.walk(&mut segments)?.is_empty();
+    let Scan { last, heads, blocks, bytes, .. } = scan;
+    Ok(Some(Looked { heads, frames: last.frame, blocks, bytes, torn }))
 }
 
 /// `None` if no log was ever finished here.
@@ -132,14 +152,36 @@ fn open_segments(disk: &dyn Disk, numbers: &[u64]) -> Result<Vec<Segment>, Repla
     Ok(segments)
 }
 
-impl Scan<'_, '_> {
+impl<'a, 'v> Scan<'a, 'v> {
+    fn new(disk: &'a dyn Disk, visit: Visit<'v>, mark: Place) -> Self {
+        Self {
+            disk,
+            visit,
+            window: Window::new(BIG_READ),
+            mark,
+            last: Place::default(),
+            last_bytes: 0,
+            heads: Vec::new(),
+            index: Index::default(),
+            blocks: 0,
+            bytes: 0,
+            stop: None,
+        }
+    }
+
     /// Reads all segments. Gives the torn tail, if there is one: at most one run of bytes in each
     /// segment from the first bad place on.
     fn walk(&mut self, segments: &mut [Segment]) -> Result<Vec<Dirty>, ReplayError> {
         let mut dirty = Vec::new();
         for at in 0..segments.len() {
+            if self.stop == Some(self.last.frame) {
+                return Ok(dirty);
+            }
             let end = if dirty.is_empty() { self.segment(&segments[at])? } else { segment::FIRST_FRAME };
             segments[at].offset = end;
+            if self.stop == Some(self.last.frame) {
+                return Ok(dirty);
+            }
             let Segment { header, file, .. } = &segments[at];
             let Some(until) = segment::dirty_until(&**file, end, header.bytes)? else { continue };
             if dirty.is_empty() {
@@ -165,6 +207,9 @@ impl Scan<'_, '_> {
         window.enter(std::sync::Arc::clone(&segment.file), bytes);
         let mut place = Place { generation, segment: number, offset: segment::FIRST_FRAME, frame: 0 };
         loop {
+            if self.stop == Some(self.last.frame) {
+                return Ok(place.offset);
+            }
             place.frame = self.last.frame + 1;
             let Found::Frame(frame) = window.frame(&place)? else { return Ok(place.offset) };
             if place.frame == self.mark.frame && place != self.mark {

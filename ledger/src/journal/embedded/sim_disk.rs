@@ -37,7 +37,7 @@ pub enum SimKind {
 pub struct SimOp {
     /// Which call.
     pub kind: SimKind,
-    /// Name the file was opened by; empty for the directory.
+    /// Name of the file; empty for the directory.
     pub name: Arc<str>,
     /// Where, for a write.
     pub offset: u64,
@@ -63,7 +63,6 @@ pub struct SimDisk {
 struct SimFile {
     state: Arc<Mutex<State>>,
     inode: usize,
-    name: Arc<str>,
 }
 
 struct SimLock {
@@ -98,6 +97,8 @@ struct State {
 
 #[derive(Clone, Default)]
 struct Inode {
+    /// The name it has, or had last.
+    name: Arc<str>,
     bytes: Vec<u8>,
     /// Sectors written since they were last flushed.
     unflushed: BTreeMap<usize, Unflushed>,
@@ -320,6 +321,11 @@ impl State {
         self.begin(op).map_err(|refused| refused.error)
     }
 
+    fn on_file(&mut self, inode: usize, kind: SimKind, offset: u64, pages: usize) -> Result<(), Refused> {
+        let name = Arc::clone(&self.inodes[inode].name);
+        self.begin(SimOp { kind, name, offset, pages })
+    }
+
     fn toss(&mut self) -> bool {
         next(&mut self.seed) & 1 == 1
     }
@@ -380,12 +386,6 @@ impl Inode {
     }
 }
 
-impl SimFile {
-    fn op(&self, kind: SimKind, offset: u64, pages: usize) -> SimOp {
-        SimOp { kind, name: Arc::clone(&self.name), offset, pages }
-    }
-}
-
 impl DiskFile for SimFile {
     fn read_at(&self, pages: &mut [Page], offset: u64) -> io::Result<()> {
         let state = lock(&self.state);
@@ -402,7 +402,7 @@ impl DiskFile for SimFile {
 
     fn write_at(&self, pages: &[Page], offset: u64) -> io::Result<()> {
         let mut state = lock(&self.state);
-        let begun = state.begin(self.op(SimKind::Write, offset, pages.len()));
+        let begun = state.on_file(self.inode, SimKind::Write, offset, pages.len());
         let at = usize::try_from(offset).map_err(io::Error::other)?;
         let grows = (at + pages.len() * PAGE).saturating_sub(state.inodes[self.inode].bytes.len()) as u64;
         match begun {
@@ -425,7 +425,7 @@ impl DiskFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
-        match state.begin(self.op(SimKind::Sync, 0, 0)) {
+        match state.on_file(self.inode, SimKind::Sync, 0, 0) {
             Ok(()) => {
                 state.inodes[self.inode].flush();
                 Ok(())
@@ -461,9 +461,9 @@ impl Disk for SimDisk {
             return Err(ErrorKind::AlreadyExists.into());
         }
         let inode = state.inodes.len();
-        state.inodes.push(Inode::default());
+        state.inodes.push(Inode { name: name.into(), ..Inode::default() });
         state.name_changed(Naming::Link(name.to_owned(), inode));
-        Ok(Arc::new(SimFile { state: Arc::clone(&self.state), inode, name: name.into() }))
+        Ok(Arc::new(SimFile { state: Arc::clone(&self.state), inode }))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
@@ -472,15 +472,14 @@ impl Disk for SimDisk {
             return Err(gone());
         }
         let inode = *state.names.get(name).ok_or(ErrorKind::NotFound)?;
-        Ok(Arc::new(SimFile { state: Arc::clone(&self.state), inode, name: name.into() }))
+        Ok(Arc::new(SimFile { state: Arc::clone(&self.state), inode }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.lock();
         state.named(SimKind::Rename, from)?;
-        if !state.names.contains_key(from) {
-            return Err(ErrorKind::NotFound.into());
-        }
+        let inode = *state.names.get(from).ok_or(ErrorKind::NotFound)?;
+        state.inodes[inode].name = to.into();
         state.name_changed(Naming::Rename(from.to_owned(), to.to_owned()));
         Ok(())
     }

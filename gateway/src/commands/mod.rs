@@ -1,0 +1,80 @@
+//! The `fanfare` command: what an operator types, and the exit codes. 0: done, and nothing found;
+//! 1: something was found that must not be (`verify`, `explain`); 2: it could not be done.
+//!
+//! One file per subcommand; each has a library function that tests call, and what it prints.
+
+pub mod init;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ledger::ids::At;
+use ledger::journal::embedded::LogConfig;
+
+use crate::festival_file;
+
+/// Fanfare: the ledger of a cashless festival.
+#[derive(Debug, Parser)]
+#[command(name = "fanfare", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Found a ledger for a festival.
+    Init {
+        /// The festival file; see deploy/festival.example.toml.
+        #[arg(long, value_name = "FILE")]
+        festival: PathBuf,
+        /// Logical shards; never changes in the ledger's life.
+        #[arg(long, default_value_t = 32)]
+        shards: u16,
+        /// The directory to make; must not exist, or be empty.
+        dir: PathBuf,
+    },
+}
+
+/// What ends a command early: any error, told as it is.
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = run(&cli.command, &mut out);
+    match result.and_then(|code| Ok(out.flush().map(|()| code)?)) {
+        Ok(code) => code,
+        // Whoever reads the output has seen enough.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "fanfare: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn run(command: &Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Init { festival, shards, dir } => {
+            let at = now();
+            let festival = festival_file::load(festival, at)?;
+            let segment_bytes = LogConfig::new(std::sync::Arc::new(|| 0)).segment_bytes;
+            let founding = init::Founding { shards: *shards, segment_bytes, at };
+            let ledger = init::init(dir, &festival, &founding)?;
+            writeln!(out, "{}", init::describe(dir, ledger, &festival, *shards)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn now() -> At {
+    At(jiff::Timestamp::now().as_microsecond())
+}
