@@ -127,9 +127,9 @@ fn a_bit_flipped_anywhere_in_the_log_is_detected() {
     assert_eq!(last_segment, 2);
     let mut random = fastrand::Rng::with_seed(11);
     for (number, (segment, offset, length)) in sample.frames.iter().enumerate() {
-        let headers = 0..220_usize.min(*length);
+        let headers = (0..220_usize.min(*length)).step_by(3);
         let ends = [*length - 1, *length - PAGE];
-        let somewhere: Vec<_> = (0..60).map(|_| random.usize(0..*length)).collect();
+        let somewhere: Vec<_> = (0..25).map(|_| random.usize(0..*length)).collect();
         for at in headers.chain(ends).chain(somewhere) {
             let result = flipped(&sample, &name(*segment), offset + at, random.u8(0..8));
             let is_last = number + 1 == sample.frames.len();

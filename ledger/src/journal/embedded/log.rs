@@ -337,7 +337,9 @@ impl Replay for Log {
         for number in 1..=confirmed.segment {
             let header = self.shared.tail().index.segment(number);
             let header = header.ok_or_else(|| damaged(number, 0, "the segment is missing"))?;
-            window.enter(self.shared.disk.open(&header.name())?, header.bytes);
+            let (disk, name) = (&self.shared.disk, header.name());
+            let closed = number < confirmed.segment;
+            window.enter(if closed { disk.open_cached(&name)? } else { disk.open(&name)? }, header.bytes);
             let mut place = Place {
                 generation: header.generation,
                 segment: number,

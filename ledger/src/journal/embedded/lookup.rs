@@ -90,7 +90,10 @@ impl Shared {
             (entry, header.generation, header.bytes, tail.confirmed)
         };
         let unreadable = |error: std::io::Error| FetchError::Unreadable(error.to_string());
-        let file = self.disk.open(&segment::name(entry.segment)).map_err(unreadable)?;
+        let name = segment::name(entry.segment);
+        let closed = entry.segment < confirmed.segment;
+        let file = if closed { self.disk.open_cached(&name) } else { self.disk.open(&name) };
+        let file = file.map_err(unreadable)?;
         window.enter(file, bytes);
         let Entry { segment, offset, frame, .. } = entry;
         let mut place = Place { generation, segment, offset, frame };

@@ -9,8 +9,9 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 
-use super::disk::{Disk, PAGE, Page};
+use super::disk::{Disk, DiskFile, PAGE, Page};
 use super::frame::Place;
 use super::index::Index;
 use super::mark::{MARK_NAME, MarkFile};
@@ -95,13 +96,18 @@ pub fn recover(disk: &dyn Disk, visit: Visit<'_>) -> Result<Option<Recovered>, R
     let numbers = segment_numbers(disk)?;
     let mark = open_mark(disk, numbers.is_empty())?;
     let Some(mark) = mark else { return Ok(None) };
-    let mut segments = open_segments(disk, &numbers)?;
+    let segments = read_headers(disk, &numbers)?;
     let mut scan = Scan::new(disk, visit, mark.place);
-    let dirty = scan.walk(&mut segments)?;
+    let dirty = scan.walk(&segments)?;
     let torn = scan.settle(&segments, &dirty)?;
-    let current = usize::try_from(scan.last.segment.saturating_sub(1)).unwrap_or_default();
-    let mut ready: VecDeque<Segment> = segments.into_iter().skip(current).collect();
-    let current = ready.pop_front().ok_or_else(|| damaged(1, 0, "the segment is missing"))?;
+    let to_write = segments.iter().filter(|header| header.number >= scan.last.segment);
+    let mut ready = to_write
+        .map(|header| Ok(Segment::open(*header, disk)?))
+        .collect::<Result<VecDeque<_>, ReplayError>>()?;
+    let mut current = ready.pop_front().ok_or_else(|| damaged(1, 0, "the segment is missing"))?;
+    if scan.last.frame > 0 {
+        current.offset = scan.last.offset + scan.last_bytes;
+    }
     let Scan { last, heads, index, blocks, bytes, .. } = scan;
     Ok(Some(Recovered { current, ready, heads, index, mark, last, blocks, bytes, torn }))
 }
@@ -113,10 +119,10 @@ pub fn look(disk: &dyn Disk, to_mark: bool, visit: Visit<'_>) -> Result<Option<L
     let mark = open_mark(disk, segment_numbers(disk)?.is_empty())?;
     let Some(mark) = mark else { return Ok(None) };
     // After the MARK, so that every segment it can name is among them.
-    let mut segments = open_segments(disk, &segment_numbers(disk)?)?;
+    let segments = read_headers(disk, &segment_numbers(disk)?)?;
     let mut scan = Scan::new(disk, visit, mark.place);
     scan.stop = to_mark.then_some(mark.place.frame);
-    let torn = !scan.walk(&mut segments)?.is_empty();
+    let torn = !scan.walk(&segments)?.is_empty();
     let Scan { last, heads, blocks, bytes, .. } = scan;
     Ok(Some(Looked { heads, frames: last.frame, blocks, bytes, torn }))
 }
@@ -137,15 +143,16 @@ fn open_mark(disk: &dyn Disk, no_segment: bool) -> Result<Option<MarkFile>, Repl
     Ok((!no_segment).then_some(mark))
 }
 
-/// Opens every segment; they must be there without a gap.
-fn open_segments(disk: &dyn Disk, numbers: &[u64]) -> Result<Vec<Segment>, ReplayError> {
+/// Reads the first page of every segment; they must be there without a gap. Their files are not kept
+/// open: there may be more of them than a process may have.
+fn read_headers(disk: &dyn Disk, numbers: &[u64]) -> Result<Vec<SegmentHeader>, ReplayError> {
     let mut segments = Vec::with_capacity(numbers.len());
     for (number, expected) in numbers.iter().zip(1..) {
         if *number != expected {
             return Err(damaged(expected, 0, "the segment is missing"));
         }
-        match segment::open(disk, expected)? {
-            Ok(segment) => segments.push(segment),
+        match segment::read_header(disk, expected)? {
+            Ok(header) => segments.push(header),
             Err(wrong) => return Err(damaged(expected, 0, wrong)),
         }
     }
@@ -171,19 +178,21 @@ impl<'a, 'v> Scan<'a, 'v> {
 
     /// Reads all segments. Gives the torn tail, if there is one: at most one run of bytes in each
     /// segment from the first bad place on.
-    fn walk(&mut self, segments: &mut [Segment]) -> Result<Vec<Dirty>, ReplayError> {
+    fn walk(&mut self, segments: &[SegmentHeader]) -> Result<Vec<Dirty>, ReplayError> {
         let mut dirty = Vec::new();
-        for at in 0..segments.len() {
+        for (at, header) in segments.iter().enumerate() {
             if self.stop == Some(self.last.frame) {
                 return Ok(dirty);
             }
-            let end = if dirty.is_empty() { self.segment(&segments[at])? } else { segment::FIRST_FRAME };
-            segments[at].offset = end;
+            // What the MARK has passed is durable; the tail is to be read past every cache.
+            let name = header.name();
+            let cached = header.number < self.mark.segment;
+            let file = if cached { self.disk.open_cached(&name)? } else { self.disk.open(&name)? };
+            let end = if dirty.is_empty() { self.segment(header, &file)? } else { segment::FIRST_FRAME };
             if self.stop == Some(self.last.frame) {
                 return Ok(dirty);
             }
-            let Segment { header, file, .. } = &segments[at];
-            let Some(until) = segment::dirty_until(&**file, end, header.bytes)? else { continue };
+            let Some(until) = segment::dirty_until(&*file, end, header.bytes)? else { continue };
             if dirty.is_empty() {
                 self.damage_or_torn(&segments[at..], end)?;
             }
@@ -200,11 +209,11 @@ impl<'a, 'v> Scan<'a, 'v> {
     }
 
     /// Reads the good frames of one segment; gives the offset behind them.
-    fn segment(&mut self, segment: &Segment) -> Result<u64, ReplayError> {
-        let SegmentHeader { number, generation, bytes } = segment.header;
+    fn segment(&mut self, header: &SegmentHeader, file: &Arc<dyn DiskFile>) -> Result<u64, ReplayError> {
+        let SegmentHeader { number, generation, bytes } = *header;
         let Self { window, heads, index, visit, .. } = self;
-        index.add_segment(segment.header);
-        window.enter(std::sync::Arc::clone(&segment.file), bytes);
+        index.add_segment(*header);
+        window.enter(Arc::clone(file), bytes);
         let mut place = Place { generation, segment: number, offset: segment::FIRST_FRAME, frame: 0 };
         loop {
             if self.stop == Some(self.last.frame) {
@@ -231,20 +240,20 @@ impl<'a, 'v> Scan<'a, 'v> {
     }
 
     /// Something that is not a good frame lies at `offset` of the first of `segments`.
-    fn damage_or_torn(&mut self, segments: &[Segment], offset: u64) -> Result<(), ReplayError> {
+    fn damage_or_torn(&mut self, segments: &[SegmentHeader], offset: u64) -> Result<(), ReplayError> {
         if mutant::on(Mutant::DamageTakenForTorn) {
             return Ok(());
         }
-        let number = segments.first().map_or(0, |segment| segment.header.number);
+        let number = segments.first().map_or(0, |header| header.number);
         let expected = self.last.frame + 1;
         if expected <= self.mark.frame {
             let what = format!("frame {expected} is not what was written; it was confirmed once (MARK)");
             return Err(damaged(number, offset, what));
         }
-        for (at, segment) in segments.iter().enumerate() {
+        for (at, header) in segments.iter().enumerate() {
             let from = if at == 0 { offset } else { segment::FIRST_FRAME };
-            self.window.enter(std::sync::Arc::clone(&segment.file), segment.header.bytes);
-            if let Some(later) = self.window.find_later(&segment.header, from, expected)? {
+            self.window.enter(self.disk.open(&header.name())?, header.bytes);
+            if let Some(later) = self.window.find_later(header, from, expected)? {
                 let what = format!(
                     "frame {expected} is not what was written; frame {} behind it (segment {}, offset {}) is whole",
                     later.frame, later.segment, later.offset
@@ -256,15 +265,16 @@ impl<'a, 'v> Scan<'a, 'v> {
     }
 
     /// Cuts what is torn and makes the last good frame durable.
-    fn settle(&self, segments: &[Segment], dirty: &[Dirty]) -> io::Result<Vec<String>> {
+    fn settle(&self, segments: &[SegmentHeader], dirty: &[Dirty]) -> io::Result<Vec<String>> {
         let mut torn = Vec::new();
         for Dirty { segment, from, until } in dirty {
-            let segment = &segments[*segment];
-            torn.push(keep_torn(self.disk, segment, *from, *until)?);
-            zero(segment, *from, *until)?;
+            let segment = Segment::open(segments[*segment], self.disk)?;
+            torn.push(keep_torn(self.disk, &segment, *from, *until)?);
+            zero(&segment, *from, *until)?;
         }
-        let tail = segments.iter().find(|segment| segment.header.number == self.last.segment);
+        let tail = segments.iter().find(|header| header.number == self.last.segment);
         if let Some(tail) = tail.filter(|_| !mutant::on(Mutant::TailNotFlushed)) {
+            let tail = Segment::open(*tail, self.disk)?;
             let count = usize::try_from(self.last_bytes).unwrap_or_default() / PAGE;
             let mut pages = vec![Page::ZERO; count];
             tail.file.read_at(&mut pages, self.last.offset)?;

@@ -93,6 +93,11 @@ impl SegmentHeader {
 }
 
 impl Segment {
+    /// Opens a segment whose first page was read.
+    pub fn open(header: SegmentHeader, disk: &dyn Disk) -> io::Result<Self> {
+        Ok(Self { header, file: disk.open(&header.name())?, offset: FIRST_FRAME })
+    }
+
     /// Bytes left for frames.
     pub const fn left(&self) -> u64 {
         self.header.bytes - self.offset
@@ -173,8 +178,8 @@ impl Making {
     }
 }
 
-/// Opens a segment and checks its first page. `Err` inside: what is wrong with it.
-pub fn open(disk: &dyn Disk, number: u64) -> io::Result<Result<Segment, String>> {
+/// Reads the first page of a segment. `Err` inside: what is wrong with it.
+pub fn read_header(disk: &dyn Disk, number: u64) -> io::Result<Result<SegmentHeader, String>> {
     let file = disk.open(&name(number))?;
     if file.len()? < MIN_SEGMENT {
         return Ok(Err("the file is shorter than any segment".to_owned()));
@@ -191,7 +196,7 @@ pub fn open(disk: &dyn Disk, number: u64) -> io::Result<Result<Segment, String>>
     if file.len()? != header.bytes {
         return Ok(Err(format!("the file has {} bytes and should have {}", file.len()?, header.bytes)));
     }
-    Ok(Ok(Segment { header, file, offset: FIRST_FRAME }))
+    Ok(Ok(header))
 }
 
 /// End of the last page from `offset` on that is not all zero; `None` if there is none.

@@ -164,6 +164,14 @@ impl Worker {
                 break;
             }
         }
+        // Before the blocks that wait: under steady load there would be no other time for it.
+        let now = shared.now();
+        if now.saturating_sub(self.marked_at) >= shared.config.mark_every_micros {
+            self.marked_at = now;
+            if shared.write_mark() {
+                return Step::Marked;
+            }
+        }
         let Ok(mut writer) = shared.writer.lock() else {
             shared.die("a thread died while it wrote");
             return Step::Dead;
@@ -172,13 +180,6 @@ impl Worker {
         drop(writer);
         if let Some(written) = written {
             return Step::Wrote { blocks: written.blocks, bytes: written.bytes };
-        }
-        let now = shared.now();
-        if now.saturating_sub(self.marked_at) >= shared.config.mark_every_micros {
-            self.marked_at = now;
-            if shared.write_mark() {
-                return Step::Marked;
-            }
         }
         if shared.make_ahead() { Step::Filled } else { Step::Idle }
     }
