@@ -1,0 +1,79 @@
+//! Owns: from a request as it lies in the frame to the request an actor decides on: the tag's UID is
+//! hashed here and goes no further, the content's check is made, the device's own till filled in.
+//! Must never: allocate for a request of five lines or less; look at any wallet.
+//! Laws: L4 (content check), L13 (an id is its own device's).
+
+use actors::address::Keys;
+use actors::command::{AskedLine, Command, Request};
+use ledger::ids::{At, FestivalId, OperatorId, RequestId, TillId, ZoneId};
+use ledger::record::{Mode, Tender};
+use wire::{Flags, Refusal, RequestView};
+
+use crate::standing::Member;
+
+/// The request in `view`, made by `member` in a session of `festival`.
+#[inline]
+pub(crate) fn request(
+    view: &RequestView<'_>,
+    keys: &Keys,
+    member: &Member,
+    festival: FestivalId,
+) -> Result<Request, Refusal> {
+    let id = RequestId::new(view.id().raw()).ok_or(Refusal::Malformed)?;
+    if id.device() != Some(member.number) {
+        return Err(Refusal::NotYourId);
+    }
+    let flags = view.flags();
+    let replaces = match view.command() {
+        wire::Command::Purchase => RequestId::new(view.target().raw()),
+        _ => None,
+    };
+    let mut request = Request {
+        id,
+        content: 0,
+        device: member.number,
+        festival,
+        tag: keys.tag(view.uid()),
+        till: TillId::new(view.till()).or(Some(member.till)),
+        happened: Some(view.happened()).filter(|at| *at != 0).map(At),
+        operator: OperatorId::new(view.operator()),
+        zone: ZoneId::new(view.zone().into()),
+        tag_counter: std::num::NonZeroU32::new(view.tag_counter()),
+        mode: Mode { offline: flags.has(Flags::OFFLINE), training: flags.has(Flags::TRAINING) },
+        replaces,
+        command: command(view)?,
+    };
+    request.content = keys.content(&request);
+    Ok(request)
+}
+
+#[inline]
+fn command(view: &RequestView<'_>) -> Result<Command, Refusal> {
+    Ok(match view.command() {
+        wire::Command::OpenWallet => Command::Open,
+        wire::Command::TopUp => Command::TopUp { tender: tender(view)?, amount: view.amount() },
+        wire::Command::Purchase => Command::Purchase {
+            lines: view.lines().map(asked).collect(),
+            amount: view.amount(),
+            confirmed: view.flags().has(Flags::CONFIRM),
+        },
+        wire::Command::Void => {
+            Command::Void { sale: RequestId::new(view.target().raw()).ok_or(Refusal::Malformed)? }
+        }
+        wire::Command::Balance => Command::Balance,
+        wire::Command::Cancel => Command::Cancel,
+        wire::Command::Lookup => Command::Lookup,
+    })
+}
+
+fn asked(line: wire::Line) -> AskedLine {
+    AskedLine { item: line.item, quantity: line.quantity, unit_price: line.unit_price }
+}
+
+fn tender(view: &RequestView<'_>) -> Result<Tender, Refusal> {
+    match view.tender() {
+        Some(wire::Tender::Cash) => Ok(Tender::Cash),
+        Some(wire::Tender::Bonus) => Ok(Tender::Bonus),
+        None => Err(Refusal::Malformed),
+    }
+}

@@ -1,0 +1,220 @@
+//! Owns: what a connection may say and when: hello first, then requests and pings, then goodbye. It
+//! turns frames into jobs for the engine, and refuses alone what needs no wallet to be refused.
+//! Must never: touch a socket; look at a wallet; let a request of one device speak for another.
+//! Laws: L12 (what is in flight is bounded), L13 (festival, device).
+
+use engine::job::{Clock, Job, Lane, Mono, Reply};
+use engine::limits::BUSY_RETRY_MS;
+use wire::{Frame, FrameKind, FromTerminal, Hello, Notice, Refusal, Requests, WireError};
+
+use crate::counts::{Counts, Ending};
+use crate::decode;
+use crate::limits::LIVE_FRAME;
+use crate::shared::Shared;
+use crate::standing::Member;
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing said yet.
+    Hello,
+    /// Welcomed.
+    Open,
+    /// Sends no more; everything in flight will be answered, then it ends.
+    Leaving,
+    /// The last bytes are on their way.
+    Over,
+}
+
+/// The end of a session, as the terminal is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// A refusal's code.
+    pub(crate) code: Refusal,
+    /// For a technician.
+    pub(crate) text: String,
+    /// For the metrics.
+    pub(crate) ending: Ending,
+}
+
+impl From<WireError> for Fault {
+    fn from(error: WireError) -> Self {
+        Self { code: error.refusal(), text: error.to_string(), ending: Ending::Fault }
+    }
+}
+
+/// What a session may use of its loop while it reads.
+pub(crate) struct Desk<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) clock: Clock,
+    /// Where answers are to come back to.
+    pub(crate) reply: Reply,
+    /// Jobs of this round.
+    pub(crate) jobs: &'a mut Vec<Job>,
+    /// Answers that need no engine; empty between two frames.
+    pub(crate) refused: &'a mut Vec<wire::Answer>,
+    /// Requests of the whole loop without an answer.
+    pub(crate) in_flight: &'a mut u32,
+    pub(crate) counts: &'a mut Counts,
+}
+
+/// One device's conversation.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) phase: Phase,
+    /// Who it is, once welcomed.
+    pub(crate) member: Option<Member>,
+    /// Requests without an answer.
+    pub(crate) in_flight: u32,
+}
+
+impl Session {
+    pub(crate) const fn new() -> Self {
+        Self { phase: Phase::Hello, member: None, in_flight: 0 }
+    }
+
+    /// Takes one whole frame. What is to be sent at once is appended to `out`.
+    pub(crate) fn frame(
+        &mut self,
+        frame: &Frame<'_>,
+        desk: &mut Desk<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let said = FromTerminal::parse(frame)?;
+        match (self.phase, said, self.member) {
+            (Phase::Leaving | Phase::Over, ..) => Ok(()),
+            (Phase::Open, FromTerminal::Requests(requests), Some(member)) => {
+                self.requests(requests, &member, desk, out)
+            }
+            (Phase::Open, FromTerminal::Ping(cookie), _) => {
+                wire::push_empty(out, FrameKind::Pong, cookie);
+                Ok(())
+            }
+            (_, FromTerminal::Goodbye, _) => {
+                self.phase = Phase::Leaving;
+                Ok(())
+            }
+            (Phase::Hello, FromTerminal::Hello(hello), _) => self.hello(&hello, desk, out),
+            (Phase::Hello, ..) => Err(Fault {
+                code: Refusal::Unauthenticated,
+                text: "the first frame must be a hello".to_owned(),
+                ending: Ending::Fault,
+            }),
+            (Phase::Open, ..) => Err(WireError::Unexpected { kind: frame.header.kind }.into()),
+        }
+    }
+
+    fn hello(&mut self, hello: &Hello, desk: &mut Desk<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let shared = desk.shared;
+        let member = admit(hello, shared)?;
+        let festival = &shared.festival;
+        let welcome = wire::Welcome {
+            version: hello.version.min(wire::limits::VERSION),
+            roles: wire::Roles(member.roles.0),
+            configuration: festival.version.get(),
+            server_time: desk.clock.wall.0,
+            incarnation: shared.epoch.0.into(),
+            highest_counter: shared.standing.highest(member),
+            ledger: shared.ledger.0,
+            till: member.till.get(),
+            limits: wire::ConnectionLimits { in_flight: shared.limits.in_flight, ..Default::default() },
+            currency: festival.currency.numeric(),
+            exponent: u8::try_from(festival.currency.exponent()).unwrap_or(0),
+        };
+        welcome.push(out)?;
+        self.member = Some(member);
+        self.phase = Phase::Open;
+        desk.counts.welcomed += 1;
+        if shared.is_stopping() {
+            self.dismiss(out)?;
+        }
+        Ok(())
+    }
+
+    /// The server goes away: says so. What is in flight will be answered, then the session ends.
+    pub(crate) fn dismiss(&mut self, out: &mut Vec<u8>) -> Result<(), WireError> {
+        match self.phase {
+            Phase::Open => Notice::GoingAway.push(out),
+            Phase::Hello => {
+                self.phase = Phase::Leaving;
+                Ok(())
+            }
+            Phase::Leaving | Phase::Over => Ok(()),
+        }
+    }
+
+    fn requests(
+        &mut self,
+        requests: Requests<'_>,
+        member: &Member,
+        desk: &mut Desk<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let limits = &desk.shared.limits;
+        let throttle = desk.shared.standing.busy_for(*member, limits.declines_per_minute, desk.clock.mono);
+        let lane = if requests.len() > LIVE_FRAME { Lane::Backlog } else { Lane::Live };
+        desk.refused.clear();
+        for request in requests {
+            if let Err(refused) = self.request(request, member, (lane, throttle), desk) {
+                desk.refused.push(refused);
+            }
+        }
+        if !desk.refused.is_empty() {
+            desk.counts.refused += desk.refused.len() as u64;
+            wire::push_answers(out, desk.refused)?;
+        }
+        Ok(())
+    }
+
+    /// One request: on its way to the engine, or refused here and now.
+    #[inline]
+    fn request(
+        &mut self,
+        request: Result<wire::RequestView<'_>, wire::Malformed>,
+        member: &Member,
+        (lane, throttle): (Lane, Option<u32>),
+        desk: &mut Desk<'_>,
+    ) -> Result<(), wire::Answer> {
+        let view = request.map_err(|bad| wire::Answer::refused(bad.id, bad.command, bad.why.refusal()))?;
+        let (id, command) = (view.id(), view.command().number());
+        let limits = &desk.shared.limits;
+        let full = self.in_flight >= limits.in_flight || *desk.in_flight >= limits.loop_in_flight;
+        // Reads leave no record: a throttled device may still see what became of its requests.
+        let writes = !matches!(view.command(), wire::Command::Balance | wire::Command::Lookup);
+        if let Some(come_back) = throttle.filter(|_| writes).or(full.then_some(BUSY_RETRY_MS)) {
+            desk.counts.busy += 1;
+            return Err(wire::Answer::busy(id, command, come_back));
+        }
+        let request = decode::request(&view, &desk.shared.keys, member, desk.shared.festival.id)
+            .map_err(|refusal| wire::Answer::refused(id, command, refusal))?;
+        let wait = u64::from(view.wait_ms()) * 1_000;
+        let deadline = (wait > 0).then(|| Mono(desk.clock.mono.0.saturating_add(wait)));
+        desk.jobs.push(Job { reply: desk.reply, deadline, lane, request });
+        desk.counts.requests += 1;
+        self.in_flight += 1;
+        *desk.in_flight += 1;
+        Ok(())
+    }
+}
+
+/// Whether the server can serve this terminal (L13).
+fn admit(hello: &Hello, shared: &Shared) -> Result<Member, Fault> {
+    let fault = |code, text| Err(Fault { code, text, ending: Ending::Fault });
+    if hello.festival != shared.festival.id.0 {
+        let text = format!("festival {} is not served here; check the terminal's festival", hello.festival);
+        return fault(Refusal::WrongFestival, text);
+    }
+    if hello.incarnation > u64::from(shared.epoch.0) {
+        let text = format!(
+            "the terminal has seen incarnation {} and this server is {}; it runs on an old copy of the ledger",
+            hello.incarnation, shared.epoch.0
+        );
+        return fault(Refusal::Unsupported, text);
+    }
+    let member = shared.standing.member(hello.device);
+    member.ok_or_else(|| Fault {
+        code: Refusal::Unauthenticated,
+        text: format!("device {} is not enrolled in configuration {}", hello.device, shared.festival.version),
+        ending: Ending::Fault,
+    })
+}

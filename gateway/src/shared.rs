@@ -1,0 +1,101 @@
+//! Owns: what all loops of a server share: the ledger's keys, the adopted configuration, the devices'
+//! standing, the limits, the order to stop, and each loop's counts for whoever asks.
+//! Must never: be changed on the way of a tap but for the atomics in it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actors::address::Keys;
+use actors::festival::Festival;
+use actors::shard_state::ShardState;
+use engine::counters::Counters;
+use ledger::ids::{Epoch, LedgerId};
+
+use crate::counts::Counts;
+use crate::limits::Limits;
+use crate::standing::Standing;
+
+/// Shared by all loops of a server.
+#[derive(Debug)]
+pub struct Shared {
+    pub(crate) keys: Keys,
+    pub(crate) ledger: LedgerId,
+    /// This start: terminals see it as the incarnation and never go back to a lower one.
+    pub(crate) epoch: Epoch,
+    pub(crate) festival: Arc<Festival>,
+    pub(crate) standing: Standing,
+    pub(crate) limits: Limits,
+    stopping: AtomicBool,
+    reports: Vec<Report>,
+}
+
+/// What a loop last said about itself.
+#[derive(Debug, Default)]
+struct Report {
+    /// Monotonic microseconds of its last round; 0 before the first.
+    beat: AtomicU64,
+    counts: Mutex<(Counts, Counters)>,
+}
+
+impl Shared {
+    /// For `loops` loops over the shards that recovery found.
+    pub fn new<'a>(
+        keys: Keys,
+        (ledger, epoch): (LedgerId, Epoch),
+        festival: Arc<Festival>,
+        shards: impl Iterator<Item = &'a ShardState> + Clone,
+        limits: Limits,
+        loops: u16,
+    ) -> Self {
+        let standing = Standing::new(&festival, shards);
+        let reports = (0..loops).map(|_| Report::default()).collect();
+        let stopping = AtomicBool::new(false);
+        Self { keys, ledger, epoch, festival, standing, limits, stopping, reports }
+    }
+
+    /// Orders all loops to answer what is in flight and to end. Wake them afterwards.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether the order was given.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// How many loops the server has.
+    pub fn loops(&self) -> u16 {
+        // Built from a u16.
+        u16::try_from(self.reports.len()).unwrap_or(u16::MAX)
+    }
+
+    /// When a loop last turned, in monotonic microseconds; 0 if it never did.
+    pub fn beat(&self, number: u16) -> u64 {
+        self.reports.get(usize::from(number)).map_or(0, |report| report.beat.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_beat(&self, number: u16, mono: u64) {
+        if let Some(report) = self.reports.get(usize::from(number)) {
+            report.beat.store(mono, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn publish(&self, number: u16, counts: &Counts, engine: &Counters) {
+        if let Some(report) = self.reports.get(usize::from(number)) {
+            let mut last = report.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            last.0.clone_from(counts);
+            last.1.clone_from(engine);
+        }
+    }
+
+    /// All loops' counts added up, and those of their engines. At most a quarter second old.
+    pub fn totals(&self) -> (Counts, Counters) {
+        let mut totals = (Counts::default(), Counters::default());
+        for report in &self.reports {
+            let last = report.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.0.add(&last.0);
+            totals.1.add(&last.1);
+        }
+        totals
+    }
+}

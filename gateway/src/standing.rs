@@ -1,0 +1,152 @@
+//! Owns: what the gateway knows of each device across connections and loops: its place in the
+//! adopted configuration, the highest counter seen from it, its declines of this minute.
+//! Must never: decide about money; grow (one entry per enrolled device, L12).
+//! Laws: L12 (a broken terminal does not fill the legal record), L13 (only enrolled devices).
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actors::festival::{Festival, Roles};
+use actors::shard_state::ShardState;
+use engine::job::Mono;
+use ledger::ids::{DeviceNumber, TillId};
+
+use crate::time::SECOND;
+
+const MINUTE: u64 = 60 * SECOND;
+/// Low bits of the packed window hold the count, the others the minute.
+const COUNT_BITS: u32 = 24;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+/// All devices of the adopted configuration.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// By rising number.
+    devices: Vec<Entry>,
+}
+
+/// A device's session-long name in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// Place in the table.
+    pub(crate) place: u32,
+    /// The device.
+    pub(crate) number: DeviceNumber,
+    /// The till it works at.
+    pub(crate) till: TillId,
+    /// What it may do.
+    pub(crate) roles: Roles,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: DeviceNumber,
+    till: TillId,
+    roles: Roles,
+    highest: AtomicU64,
+    /// Minute of the monotonic clock and declines in it, packed so that both move at once.
+    declines: AtomicU64,
+}
+
+impl Standing {
+    /// The devices of `festival`, with what the recovered shards have seen of each.
+    pub fn new<'a>(festival: &Festival, shards: impl Iterator<Item = &'a ShardState> + Clone) -> Self {
+        let entry = |device: &actors::festival::Device| {
+            let seen = shards.clone().map(|shard| shard.highest_counter(device.number));
+            Entry {
+                number: device.number,
+                till: device.till,
+                roles: device.roles,
+                highest: AtomicU64::new(seen.max().unwrap_or(0)),
+                declines: AtomicU64::new(0),
+            }
+        };
+        let mut devices: Vec<_> = festival.devices().iter().map(entry).collect();
+        devices.sort_by_key(|entry| entry.number);
+        Self { devices }
+    }
+
+    /// The device of this number, if it is enrolled.
+    pub(crate) fn member(&self, number: u32) -> Option<Member> {
+        let place = self.devices.binary_search_by_key(&number, |entry| entry.number.get()).ok()?;
+        let entry = self.devices.get(place)?;
+        let place = u32::try_from(place).ok()?;
+        Some(Member { place, number: entry.number, till: entry.till, roles: entry.roles })
+    }
+
+    fn entry(&self, member: Member) -> Option<&Entry> {
+        self.devices.get(member.place as usize)
+    }
+
+    /// The highest counter seen from the device; 0 is none.
+    pub(crate) fn highest(&self, member: Member) -> u64 {
+        self.entry(member).map_or(0, |entry| entry.highest.load(Ordering::Relaxed))
+    }
+
+    /// A recorded answer about `counter` leaves.
+    pub(crate) fn raise(&self, member: Member, counter: u64) {
+        if let Some(entry) = self.entry(member)
+            && entry.highest.load(Ordering::Relaxed) < counter
+        {
+            entry.highest.fetch_max(counter, Ordering::Relaxed);
+        }
+    }
+
+    /// So many declines leave for the device.
+    pub(crate) fn declined(&self, member: Member, count: u32, now: Mono) {
+        let Some(entry) = self.entry(member) else { return };
+        let minute = now.0 / MINUTE;
+        let add = |packed: u64| {
+            let before = if packed >> COUNT_BITS == minute { packed & COUNT_MASK } else { 0 };
+            minute << COUNT_BITS | (before + u64::from(count)).min(COUNT_MASK)
+        };
+        let _before = entry.declines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |p| Some(add(p)));
+    }
+
+    /// Milliseconds until the device may write again, if it has had more declines than `limit` in
+    /// this minute.
+    pub(crate) fn busy_for(&self, member: Member, limit: u32, now: Mono) -> Option<u32> {
+        let packed = self.entry(member)?.declines.load(Ordering::Relaxed);
+        let minute = now.0 / MINUTE;
+        let over = packed >> COUNT_BITS == minute && packed & COUNT_MASK > u64::from(limit);
+        // At most 60,000.
+        over.then(|| u32::try_from((MINUTE - now.0 % MINUTE).div_ceil(1_000)).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_device() -> (Standing, Member) {
+        let number = DeviceNumber::new(7).unwrap();
+        let till = TillId::new(1).unwrap();
+        let (highest, declines) = (AtomicU64::new(41), AtomicU64::new(0));
+        let entry = Entry { number, till, roles: Roles::default(), highest, declines };
+        let standing = Standing { devices: vec![entry] };
+        let member = standing.member(7).unwrap();
+        (standing, member)
+    }
+
+    #[test]
+    fn the_highest_counter_only_rises() {
+        let (standing, member) = one_device();
+        standing.raise(member, 40);
+        assert_eq!(standing.highest(member), 41);
+        standing.raise(member, 50);
+        assert_eq!(standing.highest(member), 50);
+        assert_eq!(standing.member(8), None);
+    }
+
+    #[test]
+    fn more_than_sixty_declines_are_busy_until_the_minute_ends() {
+        let (standing, member) = one_device();
+        let at = |seconds: u64| Mono(seconds * SECOND);
+        standing.declined(member, 60, at(61));
+        assert_eq!(standing.busy_for(member, 60, at(61)), None);
+        standing.declined(member, 1, at(90));
+        assert_eq!(standing.busy_for(member, 60, at(90)), Some(30_000));
+        assert_eq!(standing.busy_for(member, 60, at(120)), None);
+        standing.declined(member, 1, at(120));
+        assert_eq!(standing.busy_for(member, 60, at(120)), None);
+    }
+}
