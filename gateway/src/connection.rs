@@ -165,6 +165,7 @@ impl Connection {
         let _fits = wire::Fault::new(fault.code, &fault.text).push(&mut self.out);
         self.session.phase = Phase::Over;
         self.ending = fault.ending;
+        self.partial = Vec::new();
     }
 
     /// Tells the terminal that the server goes away.

@@ -33,6 +33,9 @@ pub const LIVE_FRAME: usize = 64;
 /// shortest clock is 20 times as long.
 pub const SWEEP_MICROS: u64 = 250_000;
 
+/// How often a loop that is ending looks for connections that are owed nothing any more.
+pub const ENDING_MICROS: u64 = 2_000;
+
 /// The first piece of memory for a frame that arrives in parts; it doubles as bytes really come, so
 /// that a length alone claims nothing.
 pub const PARTIAL_STEP: usize = 16 * 1024;

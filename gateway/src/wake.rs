@@ -43,7 +43,7 @@ impl Wake {
     }
 
     /// As the engine and the journal want it.
-    pub fn waker(&self) -> engine::core::Waker {
+    pub fn waker(&self) -> ledger::journal::Waker {
         let wake = self.clone();
         Arc::new(move || wake.wake())
     }

@@ -15,14 +15,16 @@ use engine::core::Core;
 use engine::job::{Clock, Job, Reply, Told};
 use ledger::ids::ShardId;
 use ledger::journal::Journal;
+use ledger::mutant::{self, Point};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
+use wire::Refusal;
 
 use crate::counts::{Counts, Ending};
-use crate::limits::{EVENTS, READ_BYTES, SWEEP_MICROS};
+use crate::limits::{ENDING_MICROS, EVENTS, READ_BYTES, SWEEP_MICROS};
 use crate::listener::{Dealer, Listener};
-use crate::session::Desk;
+use crate::session::{Desk, Fault};
 use crate::shared::Shared;
 use crate::slab::Slab;
 use crate::time::Time;
@@ -73,6 +75,8 @@ pub enum End {
     StoreDead(String),
     /// The poll itself failed.
     Poll(io::Error),
+    /// A test made it end.
+    Struck,
 }
 
 /// One core loop: its connections and its shards.
@@ -164,8 +168,12 @@ impl<J: Journal> CoreLoop<J> {
             return Some(End::Poll(error));
         }
         self.wake.awake();
+        if mutant::struck(Point::CoreLoop) {
+            return Some(End::Struck);
+        }
         let clock = (self.time)();
         self.shared.set_beat(self.number, clock.mono.0);
+        self.counts.rounds += u64::from(!self.events.is_empty());
         for at in 0..self.events.len() {
             let Event { flags, data, .. } = self.events[at];
             match data.u64() {
@@ -182,6 +190,9 @@ impl<J: Journal> CoreLoop<J> {
             // Its thread lives as long as the node. Full: the shard stays away, and says busy.
             let _gone = self.rebuilds.try_send(shard);
         }
+        if mutant::struck(Point::CoreLoopAnswering) {
+            return Some(End::Struck);
+        }
         self.deliver(clock);
         if clock.mono.0 >= self.next_sweep {
             self.sweep(clock);
@@ -190,8 +201,12 @@ impl<J: Journal> CoreLoop<J> {
     }
 
     fn poll(&mut self, wait: Wait) -> io::Result<()> {
-        let sleepy = wait == Wait::Sleep && !self.more && self.ending.is_none() && self.wake.may_sleep();
-        let micros = if sleepy { SWEEP_MICROS } else { 0 };
+        let sleepy = wait == Wait::Sleep && !self.more && self.wake.may_sleep();
+        let micros = match &self.ending {
+            _ if !sleepy => 0,
+            None => SWEEP_MICROS,
+            Some(_) => ENDING_MICROS,
+        };
         // A quarter second: it fits.
         let tv_nsec = i64::try_from(micros * 1_000).unwrap_or(0);
         let timeout = Timespec { tv_sec: 0, tv_nsec };
@@ -229,13 +244,16 @@ impl<J: Journal> CoreLoop<J> {
             counts: &mut self.counts,
         };
         let received = connection.receive(&mut self.buffer, &mut desk);
-        let after = connection.partial_bytes();
-        self.partial_bytes = (self.partial_bytes + after).saturating_sub(before);
-        let received = if self.partial_bytes > self.shared.limits.partial_bytes && after > before {
-            Err(Ending::Limit)
-        } else {
-            received
-        };
+        let grown = connection.partial_bytes() > before;
+        self.partial_bytes = (self.partial_bytes + connection.partial_bytes()).saturating_sub(before);
+        if grown && self.partial_bytes > self.shared.limits.partial_bytes {
+            self.partial_bytes = self.partial_bytes.saturating_sub(connection.partial_bytes());
+            connection.fault(&Fault {
+                code: Refusal::Busy,
+                text: "too many unfinished frames; come back in a few seconds".to_owned(),
+                ending: Ending::Limit,
+            });
+        }
         match received {
             Ok(anything) => {
                 if connection.needs_care() && !connection.touched {

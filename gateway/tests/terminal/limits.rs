@@ -1,0 +1,104 @@
+//! What happens at each limit: `busy` with a time to come back, or a fault.
+
+use gateway::limits::Limits;
+use ledger::journal::memory::Memory;
+use wire::{Class, Decline, FrameKind, Outcome, Refusal, Request, Tender};
+
+use crate::support::*;
+
+fn manual(limits: Limits) -> Server {
+    let mut server = Server::with(Setting { memory: Memory::manual(), shards: 1, limits, ..Setting::default() });
+    server.settle();
+    server.memory.confirm(1);
+    server.settle();
+    server
+}
+
+#[test]
+fn requests_above_a_connections_limit_are_busy_and_come_back_later() {
+    let mut server = manual(Limits { in_flight: 3, ..Limits::default() });
+    let mut desk = Terminal::welcomed(&mut server, DESK);
+    let requests: Vec<_> = (1..=5).map(|n| Request::open_wallet(desk.id(n), uid(n as u8))).collect();
+    desk.ask(&requests);
+    let busy = desk.answers(&mut server, 2);
+    for (answer, counter) in busy.iter().zip([4, 5]) {
+        assert_eq!((answer.id, answer.outcome()), (desk.id(counter), Outcome::Refused(Refusal::Busy)));
+        assert!(answer.come_back_ms > 0);
+    }
+    server.memory.confirm(1);
+    let answers = desk.answers(&mut server, 3);
+    assert!(answers.iter().all(|answer| answer.outcome() == Outcome::Applied));
+    desk.ask(&requests[3..]);
+    server.settle();
+    server.memory.confirm(1);
+    assert!(desk.answers(&mut server, 2).iter().all(|answer| answer.outcome() == Outcome::Applied));
+}
+
+#[test]
+fn requests_above_the_loops_limit_are_busy() {
+    let mut server = manual(Limits { loop_in_flight: 1, ..Limits::default() });
+    let mut desk = Terminal::welcomed(&mut server, DESK);
+    let mut bar = Terminal::welcomed(&mut server, SELLER);
+    desk.ask(&[Request::open_wallet(desk.id(1), uid(1))]);
+    server.settle();
+    let busy = bar.tap(&mut server, Request::lookup(bar.id(1), uid(1)));
+    assert_eq!(busy.outcome(), Outcome::Refused(Refusal::Busy));
+    server.memory.confirm(1);
+    desk.answers(&mut server, 1);
+    assert_ne!(bar.tap(&mut server, Request::lookup(bar.id(1), uid(1))).class, Class::Refused);
+}
+
+#[test]
+fn one_connection_too_many_is_told_busy() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let mut server = Server::with(Setting { limits, ..Setting::default() });
+    let _first = Terminal::welcomed(&mut server, SELLER);
+    let mut second = Terminal::connect(&server, DESK);
+    assert_eq!(second.faulted(&mut server), Refusal::Busy.number());
+}
+
+#[test]
+fn a_terminal_that_is_declined_all_the_time_is_busy_until_the_minute_ends() {
+    let limits = Limits { declines_per_minute: 10, ..Limits::default() };
+    let mut server = Server::with(Setting { limits, ..Setting::default() });
+    let mut desk = funded(&mut server, 1);
+    let mut broken = Terminal::welcomed(&mut server, SELLER);
+    let dear = [wire::Line { item: 1, quantity: 10, unit_price: BEER }];
+    for counter in 1..=11 {
+        let answer = broken.tap(&mut server, Request::purchase(broken.id(counter), uid(1), &dear));
+        assert_eq!(answer.outcome(), Outcome::Declined(Decline::InsufficientFunds), "{counter}");
+    }
+    let busy = broken.tap(&mut server, Request::purchase(broken.id(12), uid(1), &dear));
+    // The clock stands at one second.
+    assert_eq!((busy.outcome(), busy.come_back_ms), (Outcome::Refused(Refusal::Busy), 59_000));
+    // It may still ask what became of its requests, and others go on.
+    let seen = broken.tap(&mut server, Request::lookup(broken.id(1), uid(1)));
+    assert_eq!(seen.outcome(), Outcome::Declined(Decline::InsufficientFunds));
+    let topped = desk.tap(&mut server, Request::top_up(desk.id(9), uid(1), 500, Tender::Cash));
+    assert_eq!(topped.outcome(), Outcome::Applied);
+    server.pass(u64::from(busy.come_back_ms) * 1_000);
+    let mut ping = Vec::new();
+    wire::push_empty(&mut ping, FrameKind::Ping, 1);
+    let answer = broken.tap(&mut server, Request::purchase(broken.id(12), uid(1), &dear));
+    assert_eq!(answer.outcome(), Outcome::Declined(Decline::InsufficientFunds));
+}
+
+#[test]
+fn frames_in_part_cannot_take_all_memory() {
+    let limits = Limits { partial_bytes: 100_000, ..Limits::default() };
+    let mut server = Server::with(Setting { limits, ..Setting::default() });
+    let mut half = Vec::new();
+    wire::push_empty(&mut half, FrameKind::Requests, 0);
+    half[..4].copy_from_slice(&1_000_000_u32.to_le_bytes());
+    half.resize(60_000, 0);
+    let mut first = Terminal::welcomed(&mut server, SELLER);
+    first.send(&half);
+    server.settle();
+    let mut second = Terminal::welcomed(&mut server, DESK);
+    second.send(&half);
+    assert_eq!(second.faulted(&mut server), Refusal::Busy.number());
+    // The first is still in.
+    let mut third = Terminal::connect(&server, DESK);
+    third.hello(&mut server);
+    assert_eq!(first.next(), None);
+}
