@@ -2,14 +2,14 @@
 //! standing, the limits, the order to stop, and each loop's counts for whoever asks.
 //! Must never: be changed on the way of a tap but for the atomics in it.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::address::Keys;
 use actors::festival::Festival;
-use actors::shard_state::ShardState;
 use engine::counters::Counters;
-use ledger::ids::{Epoch, LedgerId};
+use ledger::ids::{DeviceNumber, Epoch, LedgerId};
 
 use crate::counts::Counts;
 use crate::limits::Limits;
@@ -29,6 +29,21 @@ pub struct Shared {
     reports: Vec<Report>,
 }
 
+/// What the gateway needs to know of a recovered ledger.
+#[derive(Clone, Debug)]
+pub struct SharedParts {
+    /// What tags and contents are hashed under.
+    pub keys: Keys,
+    /// The ledger.
+    pub ledger: LedgerId,
+    /// This start.
+    pub epoch: Epoch,
+    /// The configuration in force.
+    pub festival: Arc<Festival>,
+    /// The highest counter seen from each device.
+    pub highest: HashMap<DeviceNumber, u64>,
+}
+
 /// What a loop last said about itself.
 #[derive(Debug, Default)]
 struct Report {
@@ -38,16 +53,10 @@ struct Report {
 }
 
 impl Shared {
-    /// For `loops` loops over the shards that recovery found.
-    pub fn new<'a>(
-        keys: Keys,
-        (ledger, epoch): (LedgerId, Epoch),
-        festival: Arc<Festival>,
-        shards: impl Iterator<Item = &'a ShardState> + Clone,
-        limits: Limits,
-        loops: u16,
-    ) -> Self {
-        let standing = Standing::new(&festival, shards);
+    /// For `loops` loops over a recovered ledger.
+    pub fn new(parts: SharedParts, limits: Limits, loops: u16) -> Self {
+        let SharedParts { keys, ledger, epoch, festival, highest } = parts;
+        let standing = Standing::new(&festival, &highest);
         let reports = (0..loops).map(|_| Report::default()).collect();
         let stopping = AtomicBool::new(false);
         Self { keys, ledger, epoch, festival, standing, limits, stopping, reports }

@@ -3,10 +3,10 @@
 //! Must never: decide about money; grow (one entry per enrolled device, L12).
 //! Laws: L12 (a broken terminal does not fill the legal record), L13 (only enrolled devices).
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::festival::{Festival, Roles};
-use actors::shard_state::ShardState;
 use engine::job::Mono;
 use ledger::ids::{DeviceNumber, TillId};
 
@@ -19,7 +19,7 @@ const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 /// All devices of the adopted configuration.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// By rising number.
     devices: Vec<Entry>,
 }
@@ -48,17 +48,14 @@ struct Entry {
 }
 
 impl Standing {
-    /// The devices of `festival`, with what the recovered shards have seen of each.
-    pub fn new<'a>(festival: &Festival, shards: impl Iterator<Item = &'a ShardState> + Clone) -> Self {
-        let entry = |device: &actors::festival::Device| {
-            let seen = shards.clone().map(|shard| shard.highest_counter(device.number));
-            Entry {
-                number: device.number,
-                till: device.till,
-                roles: device.roles,
-                highest: AtomicU64::new(seen.max().unwrap_or(0)),
-                declines: AtomicU64::new(0),
-            }
+    /// The devices of `festival`, with the highest counter that recovery found of each.
+    pub(crate) fn new(festival: &Festival, highest: &HashMap<DeviceNumber, u64>) -> Self {
+        let entry = |device: &actors::festival::Device| Entry {
+            number: device.number,
+            till: device.till,
+            roles: device.roles,
+            highest: AtomicU64::new(highest.get(&device.number).copied().unwrap_or(0)),
+            declines: AtomicU64::new(0),
         };
         let mut devices: Vec<_> = festival.devices().iter().map(entry).collect();
         devices.sort_by_key(|entry| entry.number);

@@ -200,6 +200,16 @@ impl<J: Journal> CoreLoop<J> {
         self.ended(clock, turn.dead)
     }
 
+    /// Sleeps a moment, or until woken: what is left of a loop that has ended.
+    pub fn rest(&mut self) {
+        self.slab = Slab::default();
+        self.more = false;
+        // A poll that fails has nothing to watch any more.
+        let _nothing = self.poll(Wait::Sleep);
+        self.wake.awake();
+        self.shared.set_beat(self.number, (self.time)().mono.0);
+    }
+
     fn poll(&mut self, wait: Wait) -> io::Result<()> {
         let sleepy = wait == Wait::Sleep && !self.more && self.wake.may_sleep();
         let micros = match &self.ending {

@@ -16,7 +16,7 @@ use engine::recovery;
 use gateway::core_loop::{CoreLoop, End, LoopParts, Wait};
 use gateway::limits::Limits;
 use gateway::listener::{Dealer, Listener};
-use gateway::shared::Shared;
+use gateway::shared::{Shared, SharedParts};
 use gateway::wake::Wake;
 use ledger::ids::{At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, ShardId, TillId, VendorId, Version};
 use ledger::journal::Replay as _;
@@ -120,9 +120,13 @@ impl Server {
                 .unwrap();
         let epoch = Epoch(shards.iter().map(|(state, _)| state.epoch().0).max().unwrap() + 1);
         let festival = Arc::clone(&shards[0].0.adopted().unwrap().festival);
-        let states = shards.iter().map(|(state, _)| state);
-        let shared =
-            Arc::new(Shared::new(keys, (LEDGER, epoch), festival, states, setting.limits, setting.loops));
+        let seen = |device: &Device| {
+            let highest = shards.iter().map(|(state, _)| state.highest_counter(device.number)).max();
+            (device.number, highest.unwrap_or(0))
+        };
+        let highest = festival.devices().iter().map(seen).collect();
+        let parts = SharedParts { keys, ledger: LEDGER, epoch, festival, highest };
+        let shared = Arc::new(Shared::new(parts, setting.limits, setting.loops));
         let mono = Arc::new(AtomicU64::new(1_000_000));
         let listener = Arc::new(Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap());
         let (rebuild, rebuilds) = crossbeam_channel::bounded(64);

@@ -1,0 +1,218 @@
+//! Owns: a server put together: the listening sockets, the ledger's group of parts (loops, journal,
+//! look-ups, rebuilds) and HTTP, each under supervision; and its orderly end.
+//! Must never: take part in a tap.
+//! Laws: L3 (the log is closed only when everything was answered), L8 (the log's lock is let go
+//! before it is opened anew).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actors::address::Keys;
+use engine::host::{Host, OsHost};
+use engine::node::{self, Node, NodeError};
+use engine::supervise::{self, Group, Notice, Part, Policy, Supervised};
+use ledger::journal::embedded::Port;
+use thiserror::Error;
+
+use crate::core_loop::{CoreLoop, End, LoopParts, Wait};
+use crate::http;
+use crate::limits::Limits;
+use crate::listener::{Dealer, ListenError, Listener};
+use crate::shared::{Shared, SharedParts};
+use crate::status::{Serving, Status};
+use crate::time::{self, Time};
+use crate::wake::Wake;
+
+/// What a server is to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The ledger's directory.
+    pub dir: PathBuf,
+    /// What tags and contents are hashed under.
+    pub keys: Keys,
+    /// Where terminals connect without TLS: this machine only.
+    pub plain: SocketAddr,
+    /// Where health and metrics are.
+    pub http: SocketAddr,
+    /// How many core loops.
+    pub loops: u16,
+    /// Limits of each loop.
+    pub limits: Limits,
+}
+
+/// Why a server does not start.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The terminals' port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The port for health and metrics.
+    #[error("could not listen on {0} for http: {1}; is another server running there?")]
+    Http(SocketAddr, io::Error),
+    /// The ledger.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The key is another ledger's.
+    #[error("the KEY beside this log is another ledger's; take the right one from your backup")]
+    Key,
+    /// Threads, descriptors.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A running server.
+pub struct Server {
+    supervised: Supervised,
+    status: Arc<Status>,
+    address: SocketAddr,
+    http: SocketAddr,
+    patience: Duration,
+}
+
+impl Server {
+    /// Recovers the ledger and starts serving it. `heard` is told what happens to its parts later.
+    pub fn start(
+        config: Config,
+        heard: impl Fn(&Notice) + Send + Sync + 'static,
+    ) -> Result<Self, ServeError> {
+        let listener = Arc::new(Listener::plain(config.plain)?);
+        let http = config.http;
+        let bound = TcpListener::bind(http).map_err(|error| ServeError::Http(http, error))?;
+        let (address, http) = (listener.address(), bound.local_addr()?);
+        let host: Arc<dyn Host> = Arc::new(OsHost::new(&config.dir));
+        let time = time::of(Arc::clone(&host));
+        let status = Arc::new(Status::new(Arc::clone(&time)));
+        // Whatever drains takes at most this, and then a moment.
+        let patience = Duration::from_micros(config.limits.drain) + Duration::from_secs(1);
+        let data = Data { config, host, time, listener, status: Arc::clone(&status) };
+        // The first start is made here: a wrong directory is told at once, not tried five times.
+        let first = Mutex::new(Some(data.start()?));
+        let data_group = Group {
+            name: "ledger".to_owned(),
+            start: Arc::new(move || match first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(parts) => Ok(parts),
+                None => data.start().map_err(|error| error.to_string()),
+            }),
+        };
+        let groups = vec![data_group, http::group(bound, Arc::clone(&status))];
+        let counting = Arc::clone(&status);
+        let notice = Box::new(move |notice: &Notice| {
+            if matches!(notice, Notice::Failed { .. }) {
+                counting.count_failure();
+            }
+            heard(notice);
+        });
+        let supervised = supervise::supervise(groups, Policy::default(), notice)?;
+        Ok(Self { supervised, status, address, http, patience })
+    }
+
+    /// Where terminals connect.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where health and metrics are.
+    pub const fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// What it knows about itself.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Answers everything in flight, says goodbye to every terminal, closes the log.
+    pub fn stop(self) -> io::Result<()> {
+        // While the loops drain the journal's thread must still run: first this, then the parts.
+        self.status.drain(self.patience);
+        self.supervised.stop();
+        self.status.take_serving().map_or(Ok(()), |serving| serving.log.close())
+    }
+}
+
+/// Makes the parts that live and die with the open log.
+struct Data {
+    config: Config,
+    host: Arc<dyn Host>,
+    time: Time,
+    listener: Arc<Listener>,
+    status: Arc<Status>,
+}
+
+impl Data {
+    /// Opens the log, recovers every shard, builds the loops.
+    fn start(&self) -> Result<Vec<Part>, ServeError> {
+        if let Some(before) = self.status.take_serving() {
+            // It is dead or its loops are: what is not on disk was never acknowledged.
+            let _dead = before.log.close();
+        }
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let node = node::open(&*self.host, threads)?;
+        if node.key_id != self.config.keys.id() {
+            return Err(ServeError::Key);
+        }
+        self.parts(node)
+    }
+
+    fn parts(&self, mut node: Node) -> Result<Vec<Part>, ServeError> {
+        let parts = SharedParts {
+            keys: self.config.keys.clone(),
+            ledger: node.ledger,
+            epoch: node.epoch,
+            festival: Arc::clone(&node.festival),
+            highest: std::mem::take(&mut node.highest),
+        };
+        let log = node.log.clone();
+        let wakes = (0..self.config.loops.max(1)).map(|_| Wake::new()).collect::<Result<Vec<_>, _>>()?;
+        let wakers: Vec<_> = wakes.iter().map(Wake::waker).collect();
+        let running = node.run(&wakers, (self.time)());
+        // No more loops than shards.
+        let loops = u16::try_from(running.cores.len()).unwrap_or(u16::MAX);
+        let wakes = wakes[..running.cores.len()].to_vec();
+        let shared = Arc::new(Shared::new(parts, self.config.limits, loops));
+        let (dealer, arrivals) = Dealer::new(&wakes);
+        let dealer = Arc::new(dealer);
+        let mut parts = running.parts;
+        for (((core, arrivals), wake), number) in running.cores.into_iter().zip(arrivals).zip(&wakes).zip(0..) {
+            let core_loop = CoreLoop::new(LoopParts {
+                number,
+                core,
+                shared: Arc::clone(&shared),
+                wake: wake.clone(),
+                listener: Arc::clone(&self.listener),
+                dealer: Arc::clone(&dealer),
+                arrivals,
+                rebuilds: running.rebuilds.clone(),
+                time: Arc::clone(&self.time),
+            })?;
+            parts.push(loop_part(number, core_loop, wake, Arc::clone(&self.status)));
+        }
+        self.status.set_serving(Serving { shared, log, wakes });
+        Ok(parts)
+    }
+}
+
+/// A core loop on a thread of its own.
+fn loop_part(number: u16, mut core_loop: CoreLoop<Port>, wake: &Wake, status: Arc<Status>) -> Part {
+    let run = move |stop: &supervise::Stop| {
+        while !stop.is_set() {
+            match core_loop.round(Wait::Sleep) {
+                None => {}
+                Some(End::Stopped) => {
+                    status.loop_drained();
+                    while !stop.is_set() {
+                        core_loop.rest();
+                    }
+                }
+                Some(End::StoreDead(cause)) => return Err(cause),
+                Some(End::Poll(error)) => return Err(format!("the poll failed: {error}")),
+                Some(End::Struck) => return Ok(()),
+            }
+        }
+        Ok(())
+    };
+    Part { name: format!("loop {number}"), run: Box::new(run), wake: wake.waker() }
+}
