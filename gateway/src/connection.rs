@@ -95,7 +95,7 @@ impl Connection {
     /// Returns whether anything came.
     pub(crate) fn receive(&mut self, buffer: &mut [u8], desk: &mut Desk<'_>) -> Result<bool, Ending> {
         if self.partial.is_empty() {
-            let Some(count) = came(recv(&self.socket, &mut *buffer, RecvFlags::empty()))? else {
+            let Some(count) = came(&recv(&self.socket, &mut *buffer, RecvFlags::empty()))? else {
                 return Ok(false);
             };
             self.arrived(count, desk);
@@ -110,7 +110,7 @@ impl Connection {
         let mut partial = std::mem::take(&mut self.partial);
         grow(&mut partial);
         let before = partial.len();
-        let outcome = came(recv(&self.socket, spare_capacity(&mut partial), RecvFlags::empty()));
+        let outcome = came(&recv(&self.socket, spare_capacity(&mut partial), RecvFlags::empty()));
         let mut used = 0;
         if let Ok(Some(_)) = outcome {
             self.arrived(partial.len() - before, desk);
@@ -304,9 +304,9 @@ impl AsFd for Connection {
 }
 
 /// Bytes that came (0: the other side sends no more), or nothing yet.
-fn came<T>(outcome: Result<(T, usize), Errno>) -> Result<Option<usize>, Ending> {
+fn came<T>(outcome: &Result<(T, usize), Errno>) -> Result<Option<usize>, Ending> {
     match outcome {
-        Ok((_, count)) => Ok(Some(count)),
+        Ok((_, count)) => Ok(Some(*count)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(_) => Err(Ending::Lost),
     }

@@ -79,9 +79,14 @@ impl Directory {
 
     /// What tags and contents are hashed under. The key must be the one that `genesis` names.
     pub fn keys(&self, genesis: &Genesis) -> Result<Keys, DirectoryError> {
+        self.keys_named(genesis.key_id)
+    }
+
+    /// What tags and contents are hashed under. The key must have this name.
+    pub fn keys_named(&self, key_id: [u8; 16]) -> Result<Keys, DirectoryError> {
         let path = self.0.join(KEY_NAME);
         let keys = Keys::derive(&read_key(&path)?);
-        if keys.id() == genesis.key_id { Ok(keys) } else { Err(DirectoryError::OtherKey(path)) }
+        if keys.id() == key_id { Ok(keys) } else { Err(DirectoryError::OtherKey(path)) }
     }
 }
 

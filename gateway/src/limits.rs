@@ -2,7 +2,9 @@
 //! itself limits is in `wire::limits`.
 //! Must never: be bypassed; hold a number without a reason.
 
-use wire::limits::{HANDSHAKE_SECONDS, IDLE_SECONDS, MAX_DECLINES_PER_MINUTE, MAX_IN_FLIGHT, WHOLE_FRAME_SECONDS};
+use wire::limits::{
+    HANDSHAKE_SECONDS, IDLE_SECONDS, MAX_DECLINES_PER_MINUTE, MAX_IN_FLIGHT, WHOLE_FRAME_SECONDS,
+};
 
 use crate::time::SECOND;
 

@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actors::address::Keys;
 use engine::host::{Host, OsHost};
 use engine::node::{self, Node, NodeError};
 use engine::supervise::{self, Group, Notice, Part, Policy, Supervised};
@@ -18,6 +17,7 @@ use ledger::journal::embedded::Port;
 use thiserror::Error;
 
 use crate::core_loop::{CoreLoop, End, LoopParts, Wait};
+use crate::directory::{Directory, DirectoryError};
 use crate::http;
 use crate::limits::Limits;
 use crate::listener::{Dealer, ListenError, Listener};
@@ -31,8 +31,6 @@ use crate::wake::Wake;
 pub struct Config {
     /// The ledger's directory.
     pub dir: PathBuf,
-    /// What tags and contents are hashed under.
-    pub keys: Keys,
     /// Where terminals connect without TLS: this machine only.
     pub plain: SocketAddr,
     /// Where health and metrics are.
@@ -55,9 +53,9 @@ pub enum ServeError {
     /// The ledger.
     #[error(transparent)]
     Node(#[from] NodeError),
-    /// The key is another ledger's.
-    #[error("the KEY beside this log is another ledger's; take the right one from your backup")]
-    Key,
+    /// The directory or its key.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// Threads, descriptors.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -78,6 +76,7 @@ impl Server {
         config: Config,
         heard: impl Fn(&Notice) + Send + Sync + 'static,
     ) -> Result<Self, ServeError> {
+        let directory = Directory::open(&config.dir)?;
         let listener = Arc::new(Listener::plain(config.plain)?);
         let http = config.http;
         let bound = TcpListener::bind(http).map_err(|error| ServeError::Http(http, error))?;
@@ -87,7 +86,7 @@ impl Server {
         let status = Arc::new(Status::new(Arc::clone(&time)));
         // Whatever drains takes at most this, and then a moment.
         let patience = Duration::from_micros(config.limits.drain) + Duration::from_secs(1);
-        let data = Data { config, host, time, listener, status: Arc::clone(&status) };
+        let data = Data { config, directory, host, time, listener, status: Arc::clone(&status) };
         // The first start is made here: a wrong directory is told at once, not tried five times.
         let first = Mutex::new(Some(data.start()?));
         let data_group = Group {
@@ -136,6 +135,7 @@ impl Server {
 /// Makes the parts that live and die with the open log.
 struct Data {
     config: Config,
+    directory: Directory,
     host: Arc<dyn Host>,
     time: Time,
     listener: Arc<Listener>,
@@ -150,16 +150,12 @@ impl Data {
             let _dead = before.log.close();
         }
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let node = node::open(&*self.host, threads)?;
-        if node.key_id != self.config.keys.id() {
-            return Err(ServeError::Key);
-        }
-        self.parts(node)
+        self.parts(node::open(&*self.host, threads)?)
     }
 
     fn parts(&self, mut node: Node) -> Result<Vec<Part>, ServeError> {
         let parts = SharedParts {
-            keys: self.config.keys.clone(),
+            keys: self.directory.keys_named(node.key_id)?,
             ledger: node.ledger,
             epoch: node.epoch,
             festival: Arc::clone(&node.festival),
@@ -167,8 +163,8 @@ impl Data {
         };
         let log = node.log.clone();
         let wakes = (0..self.config.loops.max(1)).map(|_| Wake::new()).collect::<Result<Vec<_>, _>>()?;
-        let wakers: Vec<_> = wakes.iter().map(Wake::waker).collect();
-        let running = node.run(&wakers, (self.time)());
+        let rings: Vec<_> = wakes.iter().map(Wake::waker).collect();
+        let running = node.run(&rings, (self.time)());
         // No more loops than shards.
         let loops = u16::try_from(running.cores.len()).unwrap_or(u16::MAX);
         let wakes = wakes[..running.cores.len()].to_vec();
@@ -176,8 +172,9 @@ impl Data {
         let (dealer, arrivals) = Dealer::new(&wakes);
         let dealer = Arc::new(dealer);
         let mut parts = running.parts;
-        for (((core, arrivals), wake), number) in running.cores.into_iter().zip(arrivals).zip(&wakes).zip(0..) {
-            let core_loop = CoreLoop::new(LoopParts {
+        for (((core, arrivals), wake), number) in running.cores.into_iter().zip(arrivals).zip(&wakes).zip(0..)
+        {
+            let loop_parts = LoopParts {
                 number,
                 core,
                 shared: Arc::clone(&shared),
@@ -187,8 +184,8 @@ impl Data {
                 arrivals,
                 rebuilds: running.rebuilds.clone(),
                 time: Arc::clone(&self.time),
-            })?;
-            parts.push(loop_part(number, core_loop, wake, Arc::clone(&self.status)));
+            };
+            parts.push(loop_part(loop_parts, Arc::clone(&self.status)));
         }
         self.status.set_serving(Serving { shared, log, wakes });
         Ok(parts)
@@ -196,8 +193,10 @@ impl Data {
 }
 
 /// A core loop on a thread of its own.
-fn loop_part(number: u16, mut core_loop: CoreLoop<Port>, wake: &Wake, status: Arc<Status>) -> Part {
+fn loop_part(parts: LoopParts<Port>, status: Arc<Status>) -> Part {
+    let (name, wake) = (format!("loop {}", parts.number), parts.wake.waker());
     let run = move |stop: &supervise::Stop| {
+        let mut core_loop = CoreLoop::new(parts).map_err(|error| format!("could not poll: {error}"))?;
         while !stop.is_set() {
             match core_loop.round(Wait::Sleep) {
                 None => {}
@@ -214,5 +213,5 @@ fn loop_part(number: u16, mut core_loop: CoreLoop<Port>, wake: &Wake, status: Ar
         }
         Ok(())
     };
-    Part { name: format!("loop {number}"), run: Box::new(run), wake: wake.waker() }
+    Part { name, run: Box::new(run), wake }
 }

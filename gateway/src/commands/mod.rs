@@ -4,6 +4,7 @@
 //! One file per subcommand; each has a library function that tests call, and what it prints.
 
 pub mod init;
+pub mod serve;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ enum Command {
         /// The directory to make; must not exist, or be empty.
         dir: PathBuf,
     },
+    /// Serve a ledger to terminals.
+    Serve(serve::Args),
 }
 
 /// What ends a command early: any error, told as it is.
@@ -72,6 +75,7 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             writeln!(out, "{}", init::describe(dir, ledger, &festival, *shards)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Serve(args) => serve::serve(args, out),
     }
 }
 

@@ -10,7 +10,7 @@ use engine::counters::Counters;
 use ledger::journal::embedded::Stats;
 use ledger::law::Law;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
@@ -129,7 +129,7 @@ fn journal(out: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
 
 fn counter(out: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     let mut metric = out.encode_descriptor(name, help, None, MetricType::Counter)?;
-    metric.encode_counter::<(), _, u64>(&value, None)
+    metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
 }
 
 fn gauge(out: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
@@ -148,7 +148,7 @@ fn family(
 ) -> fmt::Result {
     let mut metric = out.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (value, count) in values {
-        metric.encode_family(&[(label, *value)])?.encode_counter::<(), _, u64>(count, None)?;
+        metric.encode_family(&[(label, *value)])?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
     }
     Ok(())
 }

@@ -59,7 +59,8 @@ fn a_frame_that_arrives_byte_by_byte_is_one_frame() {
         if frame.kind == FrameKind::Pong {
             pongs.push(frame.cookie);
         } else {
-            outcomes.extend(wire::answers(&frame.body, frame.count).unwrap().map(|one| one.unwrap().outcome()));
+            outcomes
+                .extend(wire::answers(&frame.body, frame.count).unwrap().map(|one| one.unwrap().outcome()));
         }
     }
     assert_eq!(pongs, [5]);
@@ -105,8 +106,8 @@ fn silence_ends_a_session_and_a_ping_keeps_it() {
         let mut ping = Vec::new();
         wire::push_empty(&mut ping, FrameKind::Ping, cookie);
         pinging.send(&ping);
-        let pong = pinging.frame(&mut server);
-        assert_eq!((pong.kind, pong.cookie), (FrameKind::Pong, cookie));
+        let reply = pinging.frame(&mut server);
+        assert_eq!((reply.kind, reply.cookie), (FrameKind::Pong, cookie));
     }
     assert_eq!(quiet.faulted(&mut server), Refusal::Late.number());
     drop(quiet);

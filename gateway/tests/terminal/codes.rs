@@ -29,11 +29,7 @@ fn commands_have_the_same_numbers() {
         (Command::Open, Wire::OpenWallet),
         (Command::TopUp { tender: ledger::record::Tender::Cash, amount: 1 }, Wire::TopUp),
         (
-            Command::Purchase {
-                lines: actors::command::AskedLines::default(),
-                amount: 1,
-                confirmed: false,
-            },
+            Command::Purchase { lines: actors::command::AskedLines::default(), amount: 1, confirmed: false },
             Wire::Purchase,
         ),
         (Command::Void { sale: id }, Wire::Void),

@@ -40,7 +40,10 @@ fn a_first_frame_that_is_no_welcome_hello_is_faulted() {
         (early, Refusal::Unauthenticated),
         (header(FrameKind::Ping.number(), 0, 0), Refusal::Unauthenticated),
         (header(77, 0, 0), Refusal::Unsupported),
-        (header(FrameKind::Hello.number(), 8, 0).into_iter().chain(*b"FANF\x01\0\0\0").collect(), Refusal::Malformed),
+        (
+            header(FrameKind::Hello.number(), 8, 0).into_iter().chain(*b"FANF\x01\0\0\0").collect(),
+            Refusal::Malformed,
+        ),
         (b"GET / HTTP/1.1\r\n\r\n".to_vec(), Refusal::Unsupported),
     ];
     let mut server = Server::start();
@@ -95,7 +98,10 @@ fn a_bad_request_is_refused_alone_between_good_neighbours() {
     bar.send(&out);
     let answers = bar.answers(&mut server, 2);
     let of = |id| answers.iter().find(|answer| answer.id == id).unwrap();
-    assert_eq!((of(bar.id(2)).outcome(), of(bar.id(2)).command), (Outcome::Refused(Refusal::Unsupported), 99));
+    assert_eq!(
+        (of(bar.id(2)).outcome(), of(bar.id(2)).command),
+        (Outcome::Refused(Refusal::Unsupported), 99)
+    );
     assert_eq!(of(bar.id(1)).outcome(), Outcome::Applied);
 }
 
@@ -110,7 +116,7 @@ fn random_bytes_never_stop_the_server() {
             peer.hello(&mut server);
         }
         let mut bytes = vec![0; random.usize(..2_000)];
-        bytes.iter_mut().for_each(|byte| *byte = random.u8(..));
+        random.fill(&mut bytes);
         if random.bool() {
             // Believable at first sight: a frame of requests with nonsense in it.
             let mut claimed = header(FrameKind::Requests.number(), 512, random.u16(..8));

@@ -7,7 +7,8 @@ use wire::{Class, Decline, FrameKind, Outcome, Refusal, Request, Tender};
 use crate::support::*;
 
 fn manual(limits: Limits) -> Server {
-    let mut server = Server::with(Setting { memory: Memory::manual(), shards: 1, limits, ..Setting::default() });
+    let mut server =
+        Server::with(Setting { memory: Memory::manual(), shards: 1, limits, ..Setting::default() });
     server.settle();
     server.memory.confirm(1);
     server.settle();
@@ -18,7 +19,7 @@ fn manual(limits: Limits) -> Server {
 fn requests_above_a_connections_limit_are_busy_and_come_back_later() {
     let mut server = manual(Limits { in_flight: 3, ..Limits::default() });
     let mut desk = Terminal::welcomed(&mut server, DESK);
-    let requests: Vec<_> = (1..=5).map(|n| Request::open_wallet(desk.id(n), uid(n as u8))).collect();
+    let requests: Vec<_> = (1..=5).map(|n| Request::open_wallet(desk.id(n.into()), uid(n))).collect();
     desk.ask(&requests);
     let busy = desk.answers(&mut server, 2);
     for (answer, counter) in busy.iter().zip([4, 5]) {

@@ -20,14 +20,18 @@ fn a_terminal_reaches_every_shard_whatever_loop_it_is_connected_to() {
         let mut bar = Terminal::welcomed(&mut server, SELLER);
         for band in 1..=30 {
             let id = bar.id(connection * 100 + u64::from(band));
-            let answer = bar.tap(&mut server, Request { flags: wire::Flags::CONFIRM, ..Request::purchase(id, uid(band), &ONE_BEER) });
+            let answer = bar.tap(
+                &mut server,
+                Request { flags: wire::Flags::CONFIRM, ..Request::purchase(id, uid(band), &ONE_BEER) },
+            );
             assert_eq!(answer.outcome(), Outcome::Applied);
             shards.insert(answer.position.shard());
         }
     }
     assert_eq!(shards, (0..4).collect());
     server.pass(250_000);
-    let taken: Vec<_> = server.loops.iter().map(|one| (one.counts().accepted, one.core().counters().jobs)).collect();
+    let taken: Vec<_> =
+        server.loops.iter().map(|one| (one.counts().accepted, one.core().counters().jobs)).collect();
     assert!(taken.iter().all(|(accepted, jobs)| *accepted >= 2 && *jobs > 0), "{taken:?}");
 }
 
@@ -57,7 +61,7 @@ fn answers_for_a_terminal_that_has_gone_reach_nobody_else() {
     server.settle();
     let mut gone: Vec<_> = (0..2).map(|_| Terminal::welcomed(&mut server, DESK)).collect();
     for (counter, terminal) in (1..).zip(&mut gone) {
-        terminal.ask(&[Request::open_wallet(terminal.id(counter), uid(counter as u8))]);
+        terminal.ask(&[Request::open_wallet(terminal.id(counter.into()), uid(counter))]);
     }
     server.settle();
     drop(gone);

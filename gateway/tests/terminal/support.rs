@@ -18,7 +18,9 @@ use gateway::limits::Limits;
 use gateway::listener::{Dealer, Listener};
 use gateway::shared::{Shared, SharedParts};
 use gateway::wake::Wake;
-use ledger::ids::{At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, ShardId, TillId, VendorId, Version};
+use ledger::ids::{
+    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, ShardId, TillId, VendorId, Version,
+};
 use ledger::journal::Replay as _;
 use ledger::journal::memory::{Door, Memory};
 use ledger::money::{Currency, VatRate};
@@ -115,9 +117,10 @@ impl Server {
         if setting.memory.blocks().is_empty() {
             found(&setting, &keys);
         }
-        let (_, shards) =
-            recovery::recover::<_, recovery::RecoveryError>(1, |visit| Ok(setting.memory.replay(None, visit)?))
-                .unwrap();
+        let (_, shards) = recovery::recover::<_, recovery::RecoveryError>(1, |visit| {
+            Ok(setting.memory.replay(None, visit)?)
+        })
+        .unwrap();
         let epoch = Epoch(shards.iter().map(|(state, _)| state.epoch().0).max().unwrap() + 1);
         let festival = Arc::clone(&shards[0].0.adopted().unwrap().festival);
         let seen = |device: &Device| {
@@ -180,8 +183,7 @@ fn clock(mono: u64) -> Clock {
 }
 
 fn found(setting: &Setting, keys: &Keys) {
-    let genesis =
-        Genesis { ledger: LEDGER, shards: setting.shards, level: ledger::LEVEL, key_id: keys.id() };
+    let genesis = Genesis { ledger: LEDGER, shards: setting.shards, level: ledger::LEVEL, key_id: keys.id() };
     let mut door = setting.memory.door(None);
     engine::genesis::found(&mut door, &genesis, &festival(), clock(0).wall, || {
         setting.memory.confirm(1);
@@ -295,7 +297,7 @@ impl Terminal {
 
     /// Reads what is there; `false` at the end of the stream.
     fn pull(&mut self) -> bool {
-        let mut buffer = [0; 65_536];
+        let mut buffer = [0; 16_384];
         match self.stream.read(&mut buffer) {
             Ok(0) => false,
             Ok(count) => {
