@@ -2,4 +2,7 @@
 //! Must never: bend a measurement: a bar that is missed says by how much.
 //! Laws: none.
 
+mod measure;
 pub mod table;
+
+pub use measure::{Scale, group_names, measure};

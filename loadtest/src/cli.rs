@@ -1,21 +1,32 @@
-//! Owns: the arguments of each subcommand and what it prints.
+//! Owns: the subcommands: which library call each is, and what it prints.
 //! Must never: measure or compute.
 //! Laws: none.
 
+mod args;
+mod oracle;
 mod progress;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use args::{
+    BarsArgs, BulkArgs, EchoArgs, FestivalArgs, FestivalFileArgs, LimitsArgs, OpenArgs, OracleCommand,
+    ProfileArgs, ReportArgs, ReportCommand, RunArgs, ServerArgs, TapsArgs,
+};
+use clap::{Parser, Subcommand};
+use loadtest::arrival::{DAY_FROM_HOUR, DAY_TO_HOUR, PEAK_HOUR};
+use loadtest::bars;
+use loadtest::bars::table::Status;
 use loadtest::clock::Clock;
 use loadtest::error::{LoadError, Result};
 use loadtest::festival_file::{Festival, Rules, Size};
-use loadtest::lanes::{Bench, fresh_dir, seconds};
+use loadtest::lanes::{Bench, Shape, fresh_dir, own_binary, seconds};
 use loadtest::limits::disk::AppendFile;
 use loadtest::limits::echo::EchoServer;
+use loadtest::profiles::{self, FestivalDay, Options, Profile};
 use loadtest::rawlog::{FORMAT, RunFacts, RunWriter};
+use loadtest::session::Fanfare;
 use loadtest::{limits, machine, report};
 
 /// Load over the wire, beside the machine's own limits.
@@ -28,128 +39,192 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure what this machine can do: TCP echo, append + flush
-    Limits(LimitsArgs),
-    /// Write the festival file of a load test
+    /// Terminals with one tap in flight each, as fast as they are answered
+    Taps(TapsArgs),
+    /// Taps at a rate, however fast they are answered
+    Open(OpenArgs),
+    /// Frames of thousands of sales
+    Bulk(BulkArgs),
+    /// A festival's peak hour or day, compressed
     Festival(FestivalArgs),
+    /// Everything that must be reached, beside the machine's limits
+    Bars(BarsArgs),
+    /// What this machine can do: TCP echo, append + flush
+    Limits(LimitsArgs),
     /// Compute the report of a run from its raw log, or check one
     Report(ReportArgs),
+    /// Keep what the server acknowledged and hold it to it
+    #[command(subcommand)]
+    Oracle(OracleCommand),
+    /// Write the festival file of a load test
+    FestivalFile(FestivalFileArgs),
     /// The echo that limits are measured against; ends with its last terminal
     #[command(hide = true)]
     EchoServer(EchoArgs),
 }
 
-/// Where a run goes.
-#[derive(Debug, Args)]
-struct RunArgs {
-    /// Directory of the raw log and the report; it must not hold a run
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-    /// Empty directory for data, on the mount that is measured [default: data in the directory of the raw log]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct LimitsArgs {
-    #[command(flatten)]
-    run: RunArgs,
-    /// Runs of each lane, interleaved
-    #[arg(long, default_value_t = 3)]
-    runs: u32,
-    /// Seconds of each lane
-    #[arg(long, default_value_t = 3.0)]
-    seconds: f64,
-    /// Requests a second of the open-loop lanes
-    #[arg(long, default_value_t = 2_000.0)]
-    rate: f64,
-}
-
-#[derive(Debug, Args)]
-struct FestivalArgs {
-    /// The file to write
-    file: PathBuf,
-    /// A few vendors and devices instead of 200 and 9,000
-    #[arg(long)]
-    small: bool,
-    /// Wallets that can pay for tens of thousands of sales
-    #[arg(long)]
-    deep: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-struct ReportArgs {
-    #[command(subcommand)]
-    command: Option<ReportCommand>,
-    /// Directory of the run
-    dir: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-enum ReportCommand {
-    /// Recompute every figure from the raw log and name each that differs
-    Verify {
-        /// Directory of the run
-        dir: PathBuf,
-    },
-}
-
-#[derive(Debug, Args)]
-struct EchoArgs {
-    /// Append and flush in this directory before each answer
-    #[arg(long, value_name = "DIR")]
-    append_in: Option<PathBuf>,
-}
-
 /// Runs a subcommand.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Limits(args) => run_limits(&args),
+        Command::Taps(args) => {
+            let shape = Shape::closed(args.connections, 1, 1, seconds(args.profile.seconds));
+            sales(&args.profile, "taps", Shape { lines: args.lines, ..shape })
+        }
+        Command::Open(args) => {
+            let shape = Shape::open(args.connections, args.rate, seconds(args.profile.seconds));
+            sales(&args.profile, "open", Shape { lines: args.lines, ..shape })
+        }
+        Command::Bulk(args) => {
+            let shape =
+                Shape::closed(args.connections, args.frame, args.frames, seconds(args.profile.seconds));
+            sales(&args.profile, "bulk", Shape { lines: args.lines, ..shape })
+        }
         Command::Festival(args) => run_festival(&args),
+        Command::Bars(args) => run_bars(&args),
+        Command::Limits(args) => run_limits(&args),
         Command::Report(args) => run_report(&args),
+        Command::Oracle(command) => oracle::run(&command),
+        Command::FestivalFile(args) => run_festival_file(&args),
         Command::EchoServer(args) => run_echo(&args),
     }
 }
 
 /// Opens the raw log of a run and its data directory.
-fn open_run(args: &RunArgs, kind: &str, title: &str, parameters: BTreeMap<String, String>) -> Result<Bench> {
-    let data = args.data.clone().unwrap_or_else(|| args.out.join("data"));
+fn open_run(args: &RunArgs, kind: &str, title: &str, parameters: &[(&str, String)]) -> Result<Bench> {
+    let unix =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("target/loadtest/{kind}-{unix}")));
+    let data = args.data.clone().unwrap_or_else(|| out.join("data"));
     let facts = RunFacts {
         format: FORMAT,
         kind: kind.to_owned(),
         title: title.to_owned(),
         command: std::env::args().collect::<Vec<_>>().join(" "),
-        parameters,
+        parameters: parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect::<BTreeMap<_, _>>(),
         machine: machine::facts(&data),
     };
-    let log = RunWriter::create(&args.out, &facts)?;
+    let log = RunWriter::create(&out, &facts)?;
     fresh_dir(&data)?;
     Ok(Bench { log, clock: Clock::start(), data })
 }
 
 /// Computes the report of a finished run and says where it is.
-fn finish_run(dir: &Path) -> Result<ExitCode> {
+fn finish_run(dir: &Path) -> Result<report::Report> {
     let report = report::render(dir)?;
     print!("{}", report::text::summary(&report));
     println!("report: {}", dir.join(report::HTML).display());
-    Ok(if report.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report)
 }
 
-fn run_limits(args: &LimitsArgs) -> Result<ExitCode> {
-    let parameters = BTreeMap::from([
-        ("runs".to_owned(), args.runs.to_string()),
-        ("seconds a lane".to_owned(), args.seconds.to_string()),
-        ("open rate".to_owned(), args.rate.to_string()),
-    ]);
-    let bench = open_run(&args.run, "limits", "The machine's own limits", parameters)?;
-    let bar = progress::Bar::new("limits");
-    limits::measure(&bench, args.runs, seconds(args.seconds), args.rate, &mut bar.answers())?;
-    bar.finish();
-    finish_run(bench.log.dir())
+fn exit(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn fanfare(args: &ServerArgs, festival: Festival) -> Result<Fanfare> {
+    let beside = || Ok::<_, LoadError>(own_binary()?.with_file_name("fanfare"));
+    let binary = args.fanfare.clone().map_or_else(beside, Ok)?;
+    if !binary.exists() {
+        let path = binary.display();
+        return Err(LoadError::Arguments(format!(
+            "no server at {path}; build it, or name it with --fanfare"
+        )));
+    }
+    Ok(Fanfare { binary, loops: args.loops, festival })
+}
+
+fn sales(args: &ProfileArgs, name: &'static str, shape: Shape) -> Result<ExitCode> {
+    let festival = Festival::new(Size::FULL, Rules::DEEP);
+    let title = format!("Fanfare under load: {name}");
+    run_profile(args, name, &title, festival, &Profile::Sales { name, shape })
 }
 
 fn run_festival(args: &FestivalArgs) -> Result<ExitCode> {
+    let (from_hour, to_hour) = if args.whole_day { (DAY_FROM_HOUR, DAY_TO_HOUR) } else { PEAK_HOUR };
+    let day = FestivalDay {
+        from_hour,
+        to_hour,
+        day_taps: args.day_taps,
+        length_ns: seconds(args.profile.seconds),
+        terminals: args.terminals,
+        seed: args.seed,
+    };
+    let festival = Festival::new(Size::FULL, Rules::USUAL);
+    run_profile(&args.profile, "festival", "A festival on Fanfare", festival, &Profile::Festival(day))
+}
+
+fn run_profile(
+    args: &ProfileArgs,
+    kind: &str,
+    title: &str,
+    festival: Festival,
+    profile: &Profile,
+) -> Result<ExitCode> {
+    let fanfare = fanfare(&args.server, festival)?;
+    let parameters = [("wallets", args.wallets.to_string()), ("core loops", args.server.loops.to_string())];
+    let bench = open_run(&args.run, kind, title, &parameters)?;
+    let mut bar = progress::Bar::new();
+    let options = Options { wallets: args.wallets, verify: !args.no_verify, keep: args.keep };
+    let result = profiles::run(&bench, &fanfare, profile, options, &mut bar);
+    bar.finish();
+    result?;
+    let report = finish_run(bench.log.dir())?;
+    Ok(exit(report.valid && report.journal.values().all(|journal| journal.verified)))
+}
+
+fn run_bars(args: &BarsArgs) -> Result<ExitCode> {
+    let known = bars::group_names();
+    if let Some(name) = args.only.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(LoadError::Arguments(format!("no bar {name}; there are {}", known.join(", "))));
+    }
+    let fanfare = fanfare(&args.server, Festival::new(Size::FULL, Rules::DEEP))?;
+    let scale = bars::Scale { runs: args.runs, ..bars::Scale::FULL }.part(args.scale);
+    let parameters = [
+        ("runs", args.runs.to_string()),
+        ("scale", args.scale.to_string()),
+        ("wallets", scale.wallets.to_string()),
+        ("core loops", args.server.loops.to_string()),
+    ];
+    let bench = open_run(&args.run, "bars", "Fanfare: what must be reached", &parameters)?;
+    let mut bar = progress::Bar::new();
+    for name in known.iter().filter(|name| args.only.is_empty() || args.only.iter().any(|only| only == *name))
+    {
+        let result = bars::measure(&bench, &fanfare, name, scale, &mut bar);
+        if let Err(error) = result {
+            bar.finish();
+            // What was measured before is in the raw log and still makes a report; the run itself has failed.
+            finish_run(bench.log.dir())?;
+            return Err(error);
+        }
+    }
+    bar.finish();
+    let report = finish_run(bench.log.dir())?;
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&report.bars)
+            .map_err(|error| LoadError::Arguments(format!("the table can't be written: {error}")))?;
+        std::fs::write(path, text + "\n").map_err(LoadError::file("write", path))?;
+    }
+    let verified = report.journal.values().all(|journal| journal.verified);
+    Ok(exit(verified && report.bars.iter().all(|line| line.status == Status::Ok)))
+}
+
+fn run_limits(args: &LimitsArgs) -> Result<ExitCode> {
+    let parameters = [
+        ("runs", args.runs.to_string()),
+        ("seconds a lane", args.seconds.to_string()),
+        ("open rate", args.rate.to_string()),
+    ];
+    let bench = open_run(&args.run, "limits", "The machine's own limits", &parameters)?;
+    let mut bar = progress::Bar::new();
+    let result = limits::measure(&bench, args.runs, seconds(args.seconds), args.rate, &mut bar);
+    bar.finish();
+    result?;
+    finish_run(bench.log.dir()).map(|report| exit(report.valid))
+}
+
+fn run_festival_file(args: &FestivalFileArgs) -> Result<ExitCode> {
     let size = if args.small { Size::SMALL } else { Size::FULL };
     let rules = if args.deep { Rules::DEEP } else { Rules::USUAL };
     Festival::new(size, rules).save(&args.file)?;
@@ -166,9 +241,9 @@ fn run_report(args: &ReportArgs) -> Result<ExitCode> {
                 println!("{at}: the report says {reported}, the raw log gives {recomputed}");
             }
             println!("{compared} figures compared, {} differ", differences.len());
-            Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(exit(differences.is_empty()))
         }
-        (None, Some(dir)) => finish_run(dir),
+        (None, Some(dir)) => finish_run(dir).map(|report| exit(report.valid)),
         (None, None) => Err(LoadError::Arguments("name the directory of a run".to_owned())),
     }
 }

@@ -91,8 +91,27 @@ pub struct Measured {
     pub target_rate: Option<f64>,
 }
 
-/// Called about once a second with the answers so far and those of the whole plan, 0 when that is not known.
-pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+/// Somebody who watches a run, for example a progress bar.
+pub trait Watch {
+    /// Another stretch of work begins.
+    fn stage(&mut self, what: &str);
+
+    /// About once a second: the answers of this stretch so far, and those of its whole plan, 0 when not known.
+    fn answers(&mut self, answered: u64, planned: u64);
+}
+
+/// Nobody watches.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn stage(&mut self, _: &str) {}
+
+    fn answers(&mut self, _: u64, _: u64) {}
+}
+
+/// Who watches, handed down to the loop.
+pub type Progress<'a> = &'a mut dyn Watch;
 
 /// After so long without any answer while requests wait, the server is taken for hung.
 const HUNG_NS: u64 = 30 * SECOND_NS;

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::error::{LoadError, Result};
+use crate::num::index;
+use crate::zipf::Zipf;
 
 /// How large a festival is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub struct Device {
 }
 
 /// The festival as the tester knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Festival {
     /// Its number.
     pub id: u16,
@@ -88,6 +90,34 @@ pub struct Festival {
     pub size: Size,
     /// What it allows.
     pub rules: Rules,
+    // The vendor of each selling till, from till 1.
+    vendors: Vec<u32>,
+}
+
+/// Zipf's exponent for the vendors' shares of all sales: the busiest of 200 bars sells about 7 % of everything.
+const VENDOR_EXPONENT: f64 = 0.75;
+
+/// Which vendor each selling till belongs to. A vendor that sells more has more tills, so that each till of the
+/// festival is about equally busy, and any run of tills is a fair sample of the vendors.
+fn tills_of_vendors(size: Size) -> Vec<u32> {
+    let vendors = size.vendors.max(1);
+    let tills = (size.sellers.div_ceil(DEVICES_PER_TILL)).max(vendors);
+    let zipf = Zipf::new(index(u64::from(vendors)), VENDOR_EXPONENT);
+    // Each vendor has one till; the others go, one by one, to the vendor that is shortest of its share.
+    let mut owned = vec![1_u32; index(u64::from(vendors))];
+    for _ in vendors..tills {
+        let short = |(rank, owned): (usize, &u32)| zipf.share(rank) / f64::from(*owned + 1);
+        let neediest = owned.iter().enumerate().map(short).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+        if let Some(owned) = neediest.and_then(|(rank, _)| owned.get_mut(rank)) {
+            *owned += 1;
+        }
+    }
+    let mut all: Vec<u32> = (1..)
+        .zip(owned)
+        .flat_map(|(vendor, tills)| std::iter::repeat_n(vendor, index(u64::from(tills))))
+        .collect();
+    fastrand::Rng::with_seed(1).shuffle(&mut all);
+    all
 }
 
 /// VAT rates of the catalogue, in per cent as the file writes them.
@@ -96,7 +126,7 @@ const VAT: [&str; 3] = ["20", "10", "5.5"];
 impl Festival {
     /// A festival of this size under these rules, number 1.
     pub fn new(size: Size, rules: Rules) -> Self {
-        Self { id: 1, size, rules }
+        Self { id: 1, size, rules, vendors: tills_of_vendors(size) }
     }
 
     /// Item `nth` of a vendor (vendors count from 1, items from 0).
@@ -108,14 +138,14 @@ impl Festival {
     }
 
     fn sell_tills(&self) -> u32 {
-        self.size.sellers.div_ceil(DEVICES_PER_TILL).max(self.size.vendors)
+        u32::try_from(self.vendors.len()).unwrap_or(u32::MAX)
     }
 
     /// Selling device `nth`, from 0; past the last one it starts again.
     pub fn seller(&self, nth: u32) -> Device {
         let nth = nth % self.size.sellers.max(1);
         let till = nth % self.sell_tills() + 1;
-        Device { number: nth + 1, till, vendor: Some(self.vendor_of_till(till)) }
+        Device { number: nth + 1, till, vendor: self.vendor_of_till(till) }
     }
 
     /// Desk device `nth`, from 0; past the last one it starts again.
@@ -124,8 +154,9 @@ impl Festival {
         Device { number: self.size.sellers + nth + 1, till: self.sell_tills() + nth + 1, vendor: None }
     }
 
-    fn vendor_of_till(&self, till: u32) -> u32 {
-        (till - 1) % self.size.vendors.max(1) + 1
+    /// The vendor a till sells for; none for a desk.
+    pub fn vendor_of_till(&self, till: u32) -> Option<u32> {
+        self.vendors.get(index(u64::from(till.checked_sub(1)?))).copied()
     }
 
     /// The file for `fanfare init`.
@@ -174,7 +205,7 @@ impl Festival {
 
     fn write_tills(&self, out: &mut String) -> std::fmt::Result {
         for till in 1..=self.sell_tills() {
-            let vendor = self.vendor_of_till(till);
+            let vendor = self.vendor_of_till(till).unwrap_or(1);
             writeln!(out, "[[tills]]\nid = {till}\nname = \"Till {till}\"\nvendor = {vendor}\n")?;
         }
         for nth in 0..self.size.desks {
@@ -263,6 +294,17 @@ mod tests {
         assert!(!find("tills", "id", desk.till).contains_key("vendor"));
         assert!(find("devices", "number", desk.number)["roles"].contains("top_up"));
         assert_eq!(festival.seller(32), festival.seller(0));
+    }
+
+    #[test]
+    fn tills_are_shared_out_by_zipf_and_a_sample_of_devices_is_fair() {
+        let festival = Festival::new(Size::FULL, Rules::DEEP);
+        let tills = |vendor| festival.vendors.iter().filter(|owner| **owner == vendor).count();
+        assert_eq!((1..=200).map(tills).sum::<usize>(), 4_200);
+        assert!((1..=200).all(|vendor| tills(vendor) >= 1));
+        assert!(tills(1) > 250 && tills(1) > 4 * tills(10) && tills(10) > 4 * tills(100), "{}", tills(1));
+        let busiest = (0..2_000).filter(|nth| festival.seller(*nth).vendor == Some(1)).count();
+        assert!((80..260).contains(&busiest), "{busiest} of 2,000 devices at the busiest vendor");
     }
 
     #[test]

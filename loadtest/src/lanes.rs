@@ -3,7 +3,6 @@
 //! Laws: none.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +27,9 @@ pub const WARM_UP_NS: u64 = 500 * MILLI_NS;
 /// Wallets that an echo lane walks over: enough that the client's own cache behaves as against the server.
 const ECHO_WALLETS: u32 = 500_000;
 
+/// Requests that one terminal of an open loop may have in flight: a stall of seconds at a few requests a second.
+const OPEN_IN_FLIGHT: usize = 1_024;
+
 /// Which lane: bar or profile, part, number of the run.
 #[derive(Debug, Clone)]
 pub struct LaneName {
@@ -50,6 +52,11 @@ impl LaneName {
     /// The server's figure.
     pub fn measured(name: &str, part: &str, run: u32) -> Self {
         Self { name: name.to_owned(), part: part.to_owned(), role: Role::Measured, run }
+    }
+
+    /// For whoever watches.
+    pub fn words(&self) -> String {
+        format!("run {} {} {}", self.run, self.name, self.part)
     }
 
     /// The lane's facts from what was measured.
@@ -109,7 +116,16 @@ impl Shape {
     pub fn in_flight(&self) -> usize {
         match self.pace {
             Pace::Closed { frame, frames } => usize::from(frame) * usize::from(frames),
-            Pace::Open(_) => 1_024,
+            Pace::Open(_) => OPEN_IN_FLIGHT,
+        }
+    }
+
+    /// Wallets that a terminal needs so that it never has two requests of one in flight.
+    pub fn wallets_needed(&self) -> usize {
+        match self.pace {
+            Pace::Closed { .. } => self.in_flight(),
+            // An open loop at a rate that the server can follow has a handful in flight; a stall makes it more.
+            Pace::Open(_) => 64,
         }
     }
 
@@ -152,30 +168,22 @@ impl Bench {
         if append {
             command.arg("--append-in").arg(&self.data);
         }
-        let log = self.data.join("echo.log");
-        let server = Server::start(&mut command, &[LISTENING], &log)?;
+        progress.stage(&name.words());
+        let server = Server::start(&mut command, &[LISTENING], &self.data.join("echo.log"))?;
         let what = if append { "TCP echo that appends and flushes first: " } else { "TCP echo: " };
         let mut traffic = Fixed::new(Wallets::new(ECHO_WALLETS)?, shape.lines);
+        let devices: Vec<u32> = (1..=shape.connections).collect();
         let address = server.address(LISTENING)?;
-        let measured = self.drive(address, shape, &mut traffic, progress)?;
+        let mut driver = Driver::connect(address, 1, &devices, shape.in_flight(), self.clock)?;
+        let measured = driver.run(&mut traffic, &shape.load(), progress)?;
+        drop(driver);
         drop(server);
         self.log.lane(&name.facts(&format!("{what}{}", shape.words()), &measured), &measured.intervals)
     }
 
-    fn drive(
-        &self,
-        address: SocketAddr,
-        shape: &Shape,
-        traffic: &mut Fixed,
-        progress: Progress<'_>,
-    ) -> Result<Measured> {
-        let devices: Vec<u32> = (1..=shape.connections).collect();
-        let mut driver = Driver::connect(address, 1, &devices, shape.in_flight(), self.clock)?;
-        driver.run(traffic, &shape.load(), progress)
-    }
-
     /// Appends with flush into a zero-filled file.
-    pub fn disk(&self, name: &LaneName, lane: DiskLane) -> Result<()> {
+    pub fn disk(&self, name: &LaneName, lane: DiskLane, progress: Progress<'_>) -> Result<()> {
+        progress.stage(&name.words());
         let mut file = AppendFile::create(&self.data, "disk.scratch")?;
         let path = if file.direct() { "direct" } else { "through the page cache" };
         let rate = lane.rate.map_or_else(|| "one after another".to_owned(), |rate| format!("{rate:.0}/s"));

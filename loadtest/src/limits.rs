@@ -32,10 +32,10 @@ pub fn measure(bench: &Bench, runs: u32, length_ns: u64, rate: f64, progress: Pr
         }
         for (name, write_size) in APPENDS {
             let lane = DiskLane { write_size, rate: None, length_ns };
-            bench.disk(&LaneName::limit("append", name, run), lane)?;
+            bench.disk(&LaneName::limit("append", name, run), lane, progress)?;
         }
         let paced = DiskLane { write_size: 4 << 10, rate: Some(rate), length_ns };
-        bench.disk(&LaneName::limit("append", "4k-paced", run), paced)?;
+        bench.disk(&LaneName::limit("append", "4k-paced", run), paced, progress)?;
         let open = Shape::open(500, rate, length_ns);
         bench.echo(&LaneName::limit("open", "echo", run), &open, false, progress)?;
         bench.echo(&LaneName::limit("open", "echo-flush", run), &open, true, progress)?;

@@ -3,8 +3,27 @@
 //! the server's to choose and no balance could be checked exactly).
 //! Laws: checks L2, L4 and L9 from outside, answer by answer.
 
+mod day;
 mod fixed;
+mod prepare;
+mod sales;
 mod wallets;
 
+pub use day::{Day, Mix};
 pub use fixed::Fixed;
+pub use prepare::{Prepare, Step};
+pub use sales::Sales;
 pub use wallets::{Wallets, uid_of};
+
+/// The part of `wallets` wallets that belongs to one of `links` terminals: where it starts and how many it holds.
+pub(crate) fn part(wallets: u32, link: usize, links: usize) -> (u32, u32) {
+    let bound = |link: usize| {
+        let part = u64::from(wallets) * crate::num::count(link) / crate::num::count(links.max(1));
+        u32::try_from(part).unwrap_or(u32::MAX)
+    };
+    let from = bound(link);
+    (from, bound(link + 1) - from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -172,7 +172,10 @@ impl Link {
         while let Some(rest) = self.output.get(self.flushed..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
                 Ok(0) => {
-                    return Err(LoadError::Server(format!("closed the connection of device {}", self.device)));
+                    return Err(LoadError::Server(format!(
+                        "closed the connection of device {}",
+                        self.device
+                    )));
                 }
                 Ok(sent) => self.flushed += sent,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),

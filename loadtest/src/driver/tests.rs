@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::thread;
 
-use super::{Driver, Load, Measured, Pace, Sent, Traffic, Until};
+use super::{Driver, Load, Measured, Pace, Sent, Traffic, Until, Unwatched};
 use crate::clock::Clock;
 use crate::limits::echo::EchoServer;
 use crate::num::{MILLI_NS, SECOND_NS};
@@ -26,7 +26,7 @@ fn run(devices: u32, load: &Load) -> Measured {
         let devices: Vec<u32> = (1..=devices).collect();
         let mut driver = Driver::connect(address, 1, &devices, 8_192, Clock::start()).unwrap();
         let mut traffic = Fixed::new(Wallets::new(100).unwrap(), 1);
-        let measured = driver.run(&mut traffic, load, &mut |_, _| {}).unwrap();
+        let measured = driver.run(&mut traffic, load, &mut Unwatched).unwrap();
         assert!(driver.links().iter().all(|link| link.flight.waiting() == 0));
         measured
     })
@@ -95,7 +95,7 @@ fn exhausted_traffic_ends_the_loop_and_an_impossible_answer_stops_it() {
             let mut driver = Driver::connect(address, 1, devices, 16, Clock::start()).unwrap();
             let mut traffic = Few(requests, Fixed::new(Wallets::new(5).unwrap(), 1));
             let load = load(Pace::Closed { frame: 4, frames: 2 }, Until::Exhausted);
-            driver.run(&mut traffic, &load, &mut |_, _| {})
+            driver.run(&mut traffic, &load, &mut Unwatched)
         })
     };
     assert_eq!(answers(&exhausted(13, &[1, 2]).unwrap()), 13);

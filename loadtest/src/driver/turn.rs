@@ -369,7 +369,7 @@ impl<'a, T: Traffic> Turn<'a, T> {
             (None, Until::Answers(answers)) => answers,
             (None, _) => 0,
         };
-        (self.progress)(self.answered, planned);
+        self.progress.answers(self.answered, planned);
         if self.waiting > 0 && now.saturating_sub(self.last_answer_ns) > HUNG_NS {
             let waiting = self.waiting;
             return Err(LoadError::Server(format!("gave no answer for 30 s while {waiting} requests wait")));

@@ -1,0 +1,331 @@
+//! Owns: the lanes of each bar: which load, which limit beside it, in which order.
+//! Must never: measure a limit in another run than its figure; leave a ledger of gigabytes behind.
+//! Laws: checks L1, L4, L6 from outside: every bar's ledger is verified after it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::table::BARS;
+use crate::driver::{Driver, Load, Measured, Progress, Until};
+use crate::error::{LoadError, Result};
+use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
+use crate::limits::disk::DiskLane;
+use crate::machine::{CpuTicks, device_bytes, resident_bytes};
+use crate::num::{SECOND_NS, count, to_f64, to_u64};
+use crate::rawlog::LaneFacts;
+use crate::session::{Fanfare, Session};
+
+/// Cash on each wallet, in minor units: enough for thousands of sales.
+const DEEP_TOP_UP: i64 = 10_000_000;
+
+/// Sales on each wallet in the memory bar: with opening and top-up 22 remembered ids.
+const REMEMBERED_SALES: u64 = 20;
+
+/// The shape of the loads that only have to make many records.
+const BULK: (u32, u16, u16) = (4, 2_000, 2);
+
+/// How much is done. The bars' own sizes are the default; smaller ones are for trying out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Runs of each bar.
+    pub runs: u32,
+    /// Wallets.
+    pub wallets: u32,
+    /// Length of a timed lane.
+    pub length_ns: u64,
+    /// Records of each half of `flat`.
+    pub flat: u64,
+    /// Purchases of the `journal` and `replay` bars.
+    pub purchases: u64,
+}
+
+impl Scale {
+    /// The bars' own sizes.
+    pub const FULL: Self =
+        Self { runs: 5, wallets: 500_000, length_ns: 4 * SECOND_NS, flat: 10_000_000, purchases: 10_000_000 };
+
+    /// The same with a part of everything, 1 being all of it. Connections stay as they are.
+    pub fn part(self, part: f64) -> Self {
+        let of = |whole: u64, least: u64| to_u64(to_f64(whole) * part).max(least);
+        Self {
+            runs: self.runs,
+            wallets: u32::try_from(of(u64::from(self.wallets), 16_384)).unwrap_or(u32::MAX),
+            length_ns: of(self.length_ns, SECOND_NS / 4),
+            flat: of(self.flat, 20_000),
+            purchases: of(self.purchases, 20_000),
+        }
+    }
+}
+
+/// The names that `--only` takes: one for each set of lanes.
+pub fn group_names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = BARS.iter().map(|spec| spec.lanes).collect();
+    names.dedup();
+    names
+}
+
+/// Measures one set of lanes.
+pub fn measure(
+    bench: &Bench,
+    fanfare: &Fanfare,
+    name: &str,
+    scale: Scale,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let mut work = Work { bench, fanfare, scale, progress };
+    match name {
+        "bulk" => work.rates(name, &Shape::closed(4, 2_000, 2, scale.length_ns), true),
+        "bulk-one" => work.rates(name, &Shape::closed(1, 1_000, 1, scale.length_ns), true),
+        "taps-4096" => work.rates(name, &Shape::closed(4_096, 1, 1, scale.length_ns), false),
+        "taps-64" => work.rates(name, &Shape::closed(64, 1, 1, scale.length_ns), false),
+        "lone" => work.lone(),
+        "open-2000" => work.open(),
+        "flat" => work.flat(),
+        "memory" => work.memory(),
+        "journal" => work.journal(),
+        "replay" => work.replay(),
+        _ => Err(LoadError::Arguments(format!("no bar {name}; there are {}", group_names().join(", ")))),
+    }
+}
+
+struct Work<'a, 'p> {
+    bench: &'a Bench,
+    fanfare: &'a Fanfare,
+    scale: Scale,
+    progress: &'p mut dyn crate::driver::Watch,
+}
+
+impl<'a> Work<'a, '_> {
+    fn session(&mut self, name: &str, run: u32) -> Result<Session<'a>> {
+        self.progress.stage(&format!("{name}: found a ledger"));
+        let mut session = Session::start(self.bench, self.fanfare, name, self.scale.wallets)?;
+        session.prepare(DEEP_TOP_UP, DEEP_TOP_UP, run, self.progress)?;
+        Ok(session)
+    }
+
+    fn end(&mut self, mut session: Session<'_>, name: &str) -> Result<Value> {
+        self.progress.stage(&format!("{name}: verify"));
+        session.stop()?;
+        let said = session.verify(name)?;
+        session.remove()?;
+        Ok(said)
+    }
+
+    fn echo_64(&mut self, name: &str, run: u32) -> Result<()> {
+        let shape = Shape::closed(64, 1, 1, self.scale.length_ns.min(2 * SECOND_NS));
+        self.bench.echo(&LaneName::limit(name, "echo-64", run), &shape, false, self.progress)
+    }
+
+    /// Server against echo of the same shape; an absolute bar also needs the machine's measure.
+    fn rates(&mut self, name: &str, shape: &Shape, absolute: bool) -> Result<()> {
+        let mut session = self.session(name, 1)?;
+        for run in 1..=self.scale.runs {
+            if absolute {
+                self.echo_64(name, run)?;
+            }
+            self.bench.echo(&LaneName::limit(name, "echo", run), shape, false, self.progress)?;
+            session.sales(&LaneName::measured(name, "server", run), shape, None, self.progress)?;
+        }
+        self.end(session, name).map(drop)
+    }
+
+    fn lone(&mut self) -> Result<()> {
+        let mut session = self.session("lone", 1)?;
+        let shape = Shape::closed(1, 1, 1, self.scale.length_ns);
+        let disk = DiskLane { write_size: 4 << 10, rate: None, length_ns: self.scale.length_ns };
+        for run in 1..=self.scale.runs {
+            self.bench.disk(&LaneName::limit("lone", "disk", run), disk, self.progress)?;
+            self.bench.echo(&LaneName::limit("lone", "echo", run), &shape, false, self.progress)?;
+            session.sales(&LaneName::measured("lone", "server", run), &shape, None, self.progress)?;
+        }
+        self.end(session, "lone").map(drop)
+    }
+
+    fn open(&mut self) -> Result<()> {
+        let mut session = self.session("open-2000", 1)?;
+        // The 99.9th percentile of a few thousand taps is a handful of them: an open lane is longer than the others.
+        let shape = Shape::open(500, 2_000.0, self.scale.length_ns * 3);
+        for run in 1..=self.scale.runs {
+            self.bench.echo(&LaneName::limit("open-2000", "echo-flush", run), &shape, true, self.progress)?;
+            session.sales(&LaneName::measured("open-2000", "server", run), &shape, None, self.progress)?;
+        }
+        self.end(session, "open-2000").map(drop)
+    }
+
+    /// Makes so many one-line purchases as fast as the server takes them, over terminals that stay connected.
+    fn bulk(
+        &mut self,
+        session: &mut Session<'_>,
+        driver: &mut Driver,
+        lines: u8,
+        sales: u64,
+    ) -> Result<Measured> {
+        let (_, frame, frames) = BULK;
+        let shape = Shape { lines, ..Shape::closed(BULK.0, frame, frames, 0) };
+        let load = Load {
+            pace: shape.pace.clone(),
+            until: Until::Answers(sales),
+            warm_up_ns: 0,
+            interval_ns: SHORT_INTERVAL_NS,
+        };
+        session.sell(driver, &shape, &load, self.progress)
+    }
+
+    fn bulk_terminals(session: &Session<'_>) -> Result<Driver> {
+        session.sellers(&Shape::closed(BULK.0, BULK.1, BULK.2, 0))
+    }
+
+    fn flat(&mut self) -> Result<()> {
+        for run in 1..=self.scale.runs {
+            let mut session = self.session("flat", run)?;
+            let mut driver = Self::bulk_terminals(&session)?;
+            for part in ["first", "second"] {
+                let name = LaneName::measured("flat", part, run);
+                self.progress.stage(&name.words());
+                let measured = self.bulk(&mut session, &mut driver, 1, self.scale.flat)?;
+                let what = format!("{} records in frames of {}", self.scale.flat, BULK.1);
+                self.bench.log.lane(&name.facts(&what, &measured), &measured.intervals)?;
+            }
+            drop(driver);
+            session.stop()?;
+            session.remove()?;
+        }
+        Ok(())
+    }
+
+    fn memory(&mut self) -> Result<()> {
+        for run in 1..=self.scale.runs {
+            self.progress.stage("memory: found a ledger");
+            let mut session = Session::start(self.bench, self.fanfare, "memory", self.scale.wallets)?;
+            let empty = resident_bytes(session.pid()?);
+            session.prepare(DEEP_TOP_UP, DEEP_TOP_UP, run, self.progress)?;
+            let name = LaneName::measured("memory", "server", run);
+            self.progress.stage(&name.words());
+            let mut driver = Self::bulk_terminals(&session)?;
+            // The terminals walk their own wallets round by round, so each gets the same number of sales.
+            let sales = u64::from(self.scale.wallets) * REMEMBERED_SALES;
+            let measured = self.bulk(&mut session, &mut driver, 1, sales)?;
+            drop(driver);
+            let mut facts =
+                name.facts(&format!("{} wallets, 22 remembered ids each", self.scale.wallets), &measured);
+            facts.values = values([
+                ("wallets", u64::from(self.scale.wallets)),
+                ("resident_bytes", resident_bytes(session.pid()?)),
+                ("resident_bytes_empty", empty),
+            ]);
+            self.bench.log.lane(&facts, &measured.intervals)?;
+            session.stop()?;
+            session.remove()?;
+        }
+        Ok(())
+    }
+
+    fn journal(&mut self) -> Result<()> {
+        let mut session = self.session("journal", 1)?;
+        session.stop()?;
+        let mut before = canonical_bytes(&session.verify("journal-0")?)?;
+        for run in 1..=self.scale.runs {
+            session.serve()?;
+            let name = LaneName::measured("journal", "server", run);
+            self.progress.stage(&name.words());
+            let mut driver = Self::bulk_terminals(&session)?;
+            let on_device = device_bytes(session.pid()?);
+            let sales = self.scale.purchases / 5;
+            let measured = self.bulk(&mut session, &mut driver, 3, sales)?;
+            let on_device = device_bytes(session.pid()?).saturating_sub(on_device);
+            drop(driver);
+            session.stop()?;
+            let after = canonical_bytes(&session.verify(&format!("journal-{run}"))?)?;
+            let mut facts =
+                name.facts(&format!("{sales} purchases of three lines in frames of {}", BULK.1), &measured);
+            facts.values = values([
+                ("purchases", sales),
+                ("canonical_bytes", after.saturating_sub(before)),
+                ("device_bytes", on_device),
+            ]);
+            self.bench.log.lane(&facts, &measured.intervals)?;
+            before = after;
+        }
+        session.remove()
+    }
+
+    fn replay(&mut self) -> Result<()> {
+        let mut session = self.session("replay", 1)?;
+        let mut driver = Self::bulk_terminals(&session)?;
+        let measured = self.bulk(&mut session, &mut driver, 1, self.scale.purchases)?;
+        drop(driver);
+        drop(measured);
+        session.stop()?;
+        let said = session.verify("replay")?;
+        let records = number(&said, "records")?;
+        // Once unmeasured: the log's files were written past the page cache and the bar asks for a warm one.
+        session.serve()?;
+        session.stop()?;
+        for run in 1..=self.scale.runs {
+            self.echo_64("replay", run)?;
+            let name = LaneName::measured("replay", "server", run);
+            self.progress.stage(&name.words());
+            let (began_ns, cpu) = (self.bench.clock.now(), CpuTicks::now());
+            session.serve()?;
+            let ended_ns = self.bench.clock.now();
+            let cpu = CpuTicks::now().since(cpu);
+            session.stop()?;
+            let measured = Measured { intervals: Vec::new(), began_ns, ended_ns, cpu, target_rate: None };
+            let mut facts: LaneFacts =
+                name.facts("from the start of the process to its listening port", &measured);
+            facts.values = values([("records", records)]);
+            facts.values.insert("replay_seconds".to_owned(), to_f64(ended_ns - began_ns) / to_f64(SECOND_NS));
+            self.bench.log.lane(&facts, &measured.intervals)?;
+        }
+        session.remove()
+    }
+}
+
+fn values<const N: usize>(pairs: [(&str, u64); N]) -> BTreeMap<String, f64> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), to_f64(value))).collect()
+}
+
+fn canonical_bytes(said: &Value) -> Result<u64> {
+    number(said, "bytes")
+}
+
+/// A number that the verifier said.
+fn number(said: &Value, name: &str) -> Result<u64> {
+    let found = said.get("said").and_then(|said| said.get(name)).and_then(Value::as_u64);
+    found.ok_or_else(|| {
+        let words = said.to_string();
+        let start = words.get(..words.len().min(300)).unwrap_or_default();
+        LoadError::Process(format!(
+            "fanfare verify --json gave no number \"{name}\" ({} bytes: {start})",
+            count(words.len())
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_bar_belongs_to_a_group_that_can_be_measured_by_name() {
+        let names = group_names();
+        assert_eq!(names.len(), 10);
+        assert_eq!(names.iter().filter(|name| **name == "open-2000").count(), 1);
+    }
+
+    #[test]
+    fn a_part_of_the_bars_keeps_enough_wallets_for_every_terminal() {
+        let small = Scale::FULL.part(0.001);
+        assert_eq!((small.runs, small.wallets, small.flat), (5, 16_384, 20_000));
+        assert_eq!(Scale::FULL.part(1.0), Scale::FULL);
+    }
+
+    #[test]
+    fn a_verifier_that_says_less_is_named() {
+        assert_eq!(number(&json!({"exit": 0, "said": {"records": 7}}), "records").unwrap(), 7);
+        let error = number(&json!({"exit": 1, "said": "broken"}), "records").unwrap_err().to_string();
+        assert!(error.contains("records") && error.contains("broken"), "{error}");
+    }
+}

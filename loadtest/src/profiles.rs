@@ -1,0 +1,202 @@
+//! Owns: the profiles: one run against a fresh server, its limits beside it, the journal verified after it.
+//! Must never: end without the verifier's word unless it was told to.
+//! Laws: checks L1 from outside: the tester's books against the verifier's totals.
+
+use serde_json::Value;
+
+use crate::arrival::{Curve, share_of_day};
+use crate::driver::{Load, Pace, Progress, Until};
+use crate::error::Result;
+use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
+use crate::limits::disk::DiskLane;
+use crate::num::{SECOND_NS, to_f64, to_u64};
+use crate::pacing::Plan;
+use crate::session::{Fanfare, Session};
+use crate::traffic::{Day, Mix};
+
+/// Cash on a wallet before a bar-like profile, in minor units.
+const DEEP_TOP_UP: i64 = 10_000_000;
+
+/// Cash on a guest's wristband before a festival run, in minor units: from and to.
+const GUEST_TOP_UP: (i64, i64) = (3_000, 15_000);
+
+/// Length of a limit lane beside a profile.
+const LIMIT_NS: u64 = 3 * SECOND_NS;
+
+/// What a profile does.
+#[derive(Debug, Clone)]
+pub enum Profile {
+    /// `taps`, `open`, `bulk`: confirmed purchases of a shape.
+    Sales {
+        /// The profile's name.
+        name: &'static str,
+        /// The shape.
+        shape: Shape,
+    },
+    /// `festival`.
+    Festival(FestivalDay),
+}
+
+/// A compressed part of a festival day.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FestivalDay {
+    /// First hour of the part.
+    pub from_hour: f64,
+    /// Last hour of the part.
+    pub to_hour: f64,
+    /// Taps of the whole day (doors to midnight) that 500,000 guests make.
+    pub day_taps: u64,
+    /// How long the part is made to last.
+    pub length_ns: u64,
+    /// Terminals.
+    pub terminals: u32,
+    /// Seed of what guests do.
+    pub seed: u64,
+}
+
+impl FestivalDay {
+    /// Its curve.
+    pub fn curve(&self) -> Curve {
+        let taps = to_u64(to_f64(self.day_taps) * share_of_day(self.from_hour, self.to_hour));
+        Curve::of_day(self.from_hour, self.to_hour, taps, self.length_ns)
+    }
+
+    /// How many terminals stand at desks: one in forty.
+    pub fn desks(&self) -> u32 {
+        (self.terminals / 40).max(1)
+    }
+
+    fn words(&self, curve: &Curve) -> String {
+        let compressed =
+            (self.to_hour - self.from_hour) * 3_600.0 / (to_f64(self.length_ns) / to_f64(SECOND_NS));
+        format!(
+            "{} taps of a 500,000-guest day from {:.0}:00 to {:.0}:00, {compressed:.0} times faster than life, at {} \
+             terminals; sales of one to five lines, busy and quiet bars by Zipf, breaks between headliners, top-ups, \
+             voids, double taps",
+            curve.total(),
+            self.from_hour,
+            self.to_hour,
+            self.terminals
+        )
+    }
+}
+
+/// How a profile is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Wallets.
+    pub wallets: u32,
+    /// Verify the journal at the end.
+    pub verify: bool,
+    /// Keep the ledger.
+    pub keep: bool,
+}
+
+/// Runs a profile.
+pub fn run(
+    bench: &Bench,
+    fanfare: &Fanfare,
+    profile: &Profile,
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let (name, limit_shape) = match profile {
+        Profile::Sales { name, shape } => (*name, shape.clone()),
+        Profile::Festival(day) => ("festival", Shape::closed(day.terminals, 1, 1, LIMIT_NS)),
+    };
+    progress.stage("found a ledger, start the server");
+    let mut session = Session::start(bench, fanfare, "ledger", options.wallets)?;
+    let (from, to) = match profile {
+        Profile::Sales { .. } => (DEEP_TOP_UP, DEEP_TOP_UP),
+        Profile::Festival(_) => GUEST_TOP_UP,
+    };
+    session.prepare(from, to, 1, progress)?;
+    limits(bench, name, limit_shape, progress)?;
+    match profile {
+        Profile::Sales { shape, .. } => {
+            session.sales(&LaneName::measured(name, "server", 1), shape, None, progress)?
+        }
+        Profile::Festival(day) => festival(&mut session, day, progress)?,
+    }
+    if let Ok((_, text)) = crate::http::get(session.http()?, "/metrics") {
+        let path = bench.log.dir().join("metrics.txt");
+        std::fs::write(&path, text).map_err(crate::error::LoadError::file("write", &path))?;
+    }
+    session.stop()?;
+    if options.verify {
+        progress.stage("verify the journal");
+        let said = session.verify("final")?;
+        check_books(&session, &said)?;
+    }
+    if options.keep { Ok(()) } else { session.remove() }
+}
+
+fn limits(bench: &Bench, name: &str, mut shape: Shape, progress: Progress<'_>) -> Result<()> {
+    if matches!(shape.pace, Pace::Closed { .. }) {
+        shape.length_ns = shape.length_ns.min(LIMIT_NS);
+    }
+    bench.echo(&LaneName::limit(name, "echo", 1), &shape, false, progress)?;
+    if matches!(shape.pace, Pace::Open(_)) {
+        bench.echo(&LaneName::limit(name, "echo-flush", 1), &shape, true, progress)?;
+    }
+    let disk = DiskLane { write_size: 4 << 10, rate: None, length_ns: LIMIT_NS };
+    bench.disk(&LaneName::limit(name, "append 4 KiB + flush", 1), disk, progress)
+}
+
+fn festival(session: &mut Session<'_>, day: &FestivalDay, progress: Progress<'_>) -> Result<()> {
+    let name = LaneName::measured("festival", "server", 1);
+    progress.stage("festival");
+    let festival = &session.fanfare.festival;
+    let mut devices: Vec<u32> =
+        (0..day.terminals - day.desks()).map(|nth| festival.seller(nth).number).collect();
+    devices.extend((0..day.desks()).map(|nth| festival.desk(nth).number));
+    let mut driver = session.connect(&devices, 1_024)?;
+    let tills: Vec<u32> = driver.links().iter().map(|link| link.till).collect();
+    let curve = day.curve();
+    let what = day.words(&curve);
+    let mut traffic = Day::new(&mut session.wallets, festival, &tills, Mix::USUAL, day.seed)?;
+    let load = Load {
+        pace: Pace::Open(Plan::Along(curve)),
+        until: Until::Exhausted,
+        warm_up_ns: 0,
+        interval_ns: 2 * SHORT_INTERVAL_NS,
+    };
+    let measured = driver.run(&mut traffic, &load, progress)?;
+    let mut facts = name.facts(&what, &measured);
+    facts.declines_planned = true;
+    session.bench.log.lane(&facts, &measured.intervals)
+}
+
+/// What the wallets hold by the tester's books must be what the verifier sums up from the postings.
+fn check_books(session: &Session<'_>, said: &Value) -> Result<()> {
+    let Some(held) = crate::oracle::totals::wallets_hold(said) else { return Ok(()) };
+    let books = i128::from(session.wallets.total());
+    if held == books {
+        return Ok(());
+    }
+    Err(crate::error::LoadError::Server(format!(
+        "holds {held} minor units for all wallets by the verifier, but the acknowledged answers sum to {books}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrival::PEAK_HOUR;
+
+    #[test]
+    fn a_peak_hour_keeps_its_taps_when_it_is_compressed() {
+        let day = FestivalDay {
+            from_hour: PEAK_HOUR.0,
+            to_hour: PEAK_HOUR.1,
+            day_taps: 5_000_000,
+            length_ns: 60 * SECOND_NS,
+            terminals: 4_096,
+            seed: 1,
+        };
+        let curve = day.curve();
+        assert!((750_000..1_250_000).contains(&curve.total()), "{}", curve.total());
+        assert!(day.words(&curve).contains("60 times faster"));
+        assert_eq!(day.desks(), 102);
+    }
+}

@@ -1,0 +1,228 @@
+//! Owns: a server under test from empty directory to verified journal: init, serve, prepare, load, stop, verify.
+//! Must never: look into the server's files; what it knows comes over the wire, HTTP, /proc and `fanfare verify`.
+//! Laws: checks L1 and L6 from outside (the books against the verifier's totals).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::driver::{Driver, Load, Measured, Pace, Progress, Until};
+use crate::error::{LoadError, Result};
+use crate::festival_file::Festival;
+use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
+use crate::process::{HTTP, LISTENING, Server, output};
+use crate::traffic::{Prepare, Sales, Step, Wallets};
+
+/// Desks that prepare wallets at the same time, each on its own connection.
+const DESKS: u32 = 8;
+
+/// Requests in a frame of the preparation, and frames in flight of each desk.
+const PREPARE_FRAME: (u16, u16) = (1_000, 2);
+
+/// How the server is run.
+#[derive(Debug, Clone)]
+pub struct Fanfare {
+    /// The binary.
+    pub binary: PathBuf,
+    /// Core loops.
+    pub loops: u32,
+    /// The festival it is founded with.
+    pub festival: Festival,
+}
+
+impl Fanfare {
+    /// Founds a ledger in `dir`.
+    pub fn init(&self, dir: &Path) -> Result<()> {
+        let file = dir.with_extension("toml");
+        self.festival.save(&file)?;
+        let mut command = Command::new(&self.binary);
+        command.arg("init").arg("--festival").arg(&file).arg(dir);
+        let (code, out, err) = output(&mut command)?;
+        if code != 0 {
+            return Err(LoadError::Process(format!(
+                "fanfare init ended with {code}: {} {}",
+                out.trim(),
+                err.trim()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Serves the ledger in `dir` on free ports; its output goes into `log`.
+    pub fn serve(&self, dir: &Path, log: &Path) -> Result<Server> {
+        let mut command = Command::new(&self.binary);
+        command.arg("serve").arg(dir).args(["--plain", "127.0.0.1:0", "--http", "127.0.0.1:0", "--loops"]);
+        command.arg(self.loops.to_string());
+        Server::start(&mut command, &[LISTENING, HTTP], log)
+    }
+
+    /// What `fanfare verify --json` says about the ledger in `dir`, with its exit code.
+    pub fn verify(&self, dir: &Path) -> Result<Value> {
+        let (code, out, err) = output(Command::new(&self.binary).arg("verify").arg(dir).arg("--json"))?;
+        let said = serde_json::from_str(&out).unwrap_or_else(|_| json!(format!("{out}{err}")));
+        Ok(json!({ "exit": code, "said": said }))
+    }
+}
+
+/// A running server with its wallets.
+#[derive(Debug)]
+pub struct Session<'a> {
+    /// Where it is measured and logged.
+    pub bench: &'a Bench,
+    /// How it is run.
+    pub fanfare: &'a Fanfare,
+    /// The tester's books.
+    pub wallets: Wallets,
+    dir: PathBuf,
+    server: Option<Server>,
+}
+
+impl<'a> Session<'a> {
+    /// Founds a ledger under a name and serves it; no wallet is open yet.
+    pub fn start(bench: &'a Bench, fanfare: &'a Fanfare, name: &str, wallets: u32) -> Result<Self> {
+        let dir = bench.data.join(name);
+        fanfare.init(&dir)?;
+        let wallets = Wallets::new(wallets)?;
+        let mut session = Self { bench, fanfare, wallets, dir, server: None };
+        session.serve()?;
+        Ok(session)
+    }
+
+    /// Starts the server (again) on the same ledger.
+    pub fn serve(&mut self) -> Result<()> {
+        self.server = Some(self.fanfare.serve(&self.dir, &self.dir.with_extension("log"))?);
+        Ok(())
+    }
+
+    fn running(&self) -> Result<&Server> {
+        self.server.as_ref().ok_or_else(|| LoadError::Process("the server is not running".to_owned()))
+    }
+
+    /// Where terminals connect.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.running()?.address(LISTENING)
+    }
+
+    /// Where metrics are read.
+    pub fn http(&self) -> Result<SocketAddr> {
+        self.running()?.address(HTTP)
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self.running()?.pid())
+    }
+
+    /// Stops the server gracefully.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(server) = self.server.take() else { return Ok(()) };
+        let status = server.stop()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(LoadError::Process(format!("the server ended with {status} after SIGTERM")))
+        }
+    }
+
+    /// Verifies the stopped server's ledger and keeps what the verifier said in the raw log.
+    pub fn verify(&self, name: &str) -> Result<Value> {
+        let said = self.fanfare.verify(&self.dir)?;
+        self.bench.log.verify(name, &said.to_string())?;
+        Ok(said)
+    }
+
+    /// Removes the ledger.
+    pub fn remove(&self) -> Result<()> {
+        std::fs::remove_dir_all(&self.dir).map_err(LoadError::file("remove", &self.dir))
+    }
+
+    /// Opens every wallet and tops it up by an amount between the two.
+    pub fn prepare(&mut self, from: i64, to: i64, run: u32, progress: Progress<'_>) -> Result<()> {
+        for (part, step) in [("open", Step::Open), ("top-up", Step::TopUp { from, to })] {
+            let name = LaneName::measured("prepare", &format!("{part}-{}", self.name()), run);
+            progress.stage(&format!("{} wallets: {part}", self.wallets.len()));
+            let (measured, done) = self.prepare_step(step, progress)?;
+            let what =
+                format!("{DESKS} desks, frames of {}, {} in flight each", PREPARE_FRAME.0, PREPARE_FRAME.1);
+            let mut facts = name.facts(&what, &measured);
+            // `busy` is an answer that the preparation expects and waits out.
+            facts.declines_planned = true;
+            self.bench.log.lane(&facts, &measured.intervals)?;
+            if done != self.wallets.len() {
+                return Err(LoadError::Server(format!(
+                    "took step {part} for {done} of {} wallets",
+                    self.wallets.len()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        self.dir.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    fn prepare_step(&mut self, step: Step, progress: Progress<'_>) -> Result<(Measured, u32)> {
+        let (frame, frames) = PREPARE_FRAME;
+        let devices: Vec<u32> = (0..DESKS).map(|nth| self.fanfare.festival.desk(nth).number).collect();
+        let in_flight = usize::from(frame) * usize::from(frames);
+        let mut driver = self.connect(&devices, in_flight)?;
+        let mut traffic = Prepare::new(&mut self.wallets, step, devices.len());
+        let load = Load {
+            pace: Pace::Closed { frame, frames },
+            until: Until::Exhausted,
+            warm_up_ns: 0,
+            interval_ns: SHORT_INTERVAL_NS,
+        };
+        let measured = driver.run(&mut traffic, &load, progress)?;
+        Ok((measured, traffic.done()))
+    }
+
+    /// Connects a terminal for each device.
+    pub fn connect(&self, devices: &[u32], in_flight: usize) -> Result<Driver> {
+        Driver::connect(self.address()?, self.fanfare.festival.id, devices, in_flight, self.bench.clock)
+    }
+
+    /// Purchases of a shape over the whole catalogue, logged as a lane.
+    pub fn sales(
+        &mut self,
+        name: &LaneName,
+        shape: &Shape,
+        until: Option<Until>,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        progress.stage(&name.words());
+        let mut load = shape.load();
+        if let Some(until) = until {
+            load.until = until;
+            load.warm_up_ns = 0;
+        }
+        let mut driver = self.sellers(shape)?;
+        let measured = self.sell(&mut driver, shape, &load, progress)?;
+        self.bench.log.lane(&name.facts(&shape.words(), &measured), &measured.intervals)
+    }
+
+    /// Selling terminals for a shape.
+    pub fn sellers(&self, shape: &Shape) -> Result<Driver> {
+        let devices: Vec<u32> =
+            (0..shape.connections).map(|nth| self.fanfare.festival.seller(nth).number).collect();
+        self.connect(&devices, shape.in_flight())
+    }
+
+    /// One stretch of purchases over terminals that are connected already.
+    pub fn sell(
+        &mut self,
+        driver: &mut Driver,
+        shape: &Shape,
+        load: &Load,
+        progress: Progress<'_>,
+    ) -> Result<Measured> {
+        let tills: Vec<u32> = driver.links().iter().map(|link| link.till).collect();
+        let lines = u32::from(shape.lines);
+        let festival = &self.fanfare.festival;
+        let mut traffic = Sales::new(&mut self.wallets, festival, &tills, lines, shape.wallets_needed())?;
+        driver.run(&mut traffic, load, progress)
+    }
+}
