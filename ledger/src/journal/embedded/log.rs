@@ -231,7 +231,7 @@ impl Log {
         let newest = ready.back().unwrap_or(&current).header;
         let next = SegmentHeader {
             number: newest.number + 1,
-            generation: newest.generation + 1,
+            generation: newest.generation.wrapping_add(1),
             bytes: config.segment_bytes,
         };
         index.add_segment(current.header);

@@ -77,7 +77,7 @@ impl MarkFile {
 
     /// Writes and flushes a mark over the older of the two.
     pub fn write(&mut self, place: Place) -> io::Result<()> {
-        let counter = self.counter + 1;
+        let counter = self.counter.wrapping_add(1);
         let offset = (counter % 2) * PAGE as u64;
         self.file.write_at(&[to_page(counter, &place)], offset)?;
         self.file.sync()?;

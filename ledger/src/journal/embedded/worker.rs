@@ -73,7 +73,7 @@ impl Maker {
         let Some(making) = self.making.take() else { return Ok(None) };
         let segment = making.finish(&*shared.disk)?;
         self.next.number += 1;
-        self.next.generation += 1;
+        self.next.generation = self.next.generation.wrapping_add(1);
         Ok(Some(segment))
     }
 
