@@ -114,10 +114,10 @@ pub fn run(
     limits(bench, name, limit_shape, progress)?;
     match profile {
         Profile::Sales { shape, .. } => {
-            session.sales(&LaneName::measured(name, "server", 1), shape, None, progress)?
+            session.sales(&LaneName::measured(name, "server", 1), shape, None, progress)
         }
-        Profile::Festival(day) => festival(&mut session, day, progress)?,
-    }
+        Profile::Festival(day) => festival(&mut session, day, progress),
+    }?;
     if let Ok((_, text)) = crate::http::get(session.http()?, "/metrics") {
         let path = bench.log.dir().join("metrics.txt");
         std::fs::write(&path, text).map_err(crate::error::LoadError::file("write", &path))?;
