@@ -145,6 +145,7 @@ fn log_config(founding: &Founding) -> Result<LogConfig, InitError> {
     random(&mut generation)?;
     Ok(LogConfig {
         segment_bytes: founding.segment_bytes,
+        ahead_bytes: founding.segment_bytes / 2,
         generation: 1 + u64::from(u32::from_le_bytes(generation)),
         ..LogConfig::new(now)
     })

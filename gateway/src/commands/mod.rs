@@ -3,8 +3,13 @@
 //!
 //! One file per subcommand; each has a library function that tests call, and what it prints.
 
+pub mod explain;
 pub mod init;
+pub mod inspect;
+mod reading;
 pub mod serve;
+mod show;
+pub mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -39,10 +44,16 @@ enum Command {
     },
     /// Serve a ledger to terminals.
     Serve(serve::Args),
+    /// Audit a ledger from its files alone; exit code 1 if anything is found.
+    Verify(verify::Args),
+    /// Show blocks and records.
+    Inspect(inspect::Args),
+    /// Show one request's records, and decide it again; exit code 1 if that differs.
+    Explain(explain::Args),
 }
 
 /// What ends a command early: any error, told as it is.
-type Failure = Box<dyn std::error::Error>;
+pub type Failure = Box<dyn std::error::Error>;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -76,7 +87,27 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve(args) => serve::serve(args, out),
+        Command::Verify(args) => {
+            let verified = verify::verify(&args.dir)?;
+            if args.json {
+                writeln!(out, "{:#}", verify::json(&verified))?;
+            } else {
+                verify::print(&verified, out)?;
+            }
+            Ok(success_if(verified.is_sound()))
+        }
+        Command::Inspect(args) => inspect::inspect(args, out).map(|()| ExitCode::SUCCESS),
+        Command::Explain(args) => {
+            let id = explain::parse_id(&args.id)?;
+            let found = explain::explain(&args.dir, id)?;
+            let same = explain::print(id, &found, out)?;
+            Ok(success_if(same && !found.is_empty()))
+        }
     }
+}
+
+fn success_if(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn now() -> At {

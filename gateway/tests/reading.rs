@@ -1,0 +1,221 @@
+//! verify, inspect and explain on a ledger with a history, on a forged one and on damaged files.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use actors::command::Command;
+use gateway::commands::explain::{self, Again, explain};
+use gateway::commands::{inspect, verify};
+use ledger::ids::RequestId;
+use ledger::record::Body;
+use support::{DESK, SHARDS, Site, cash, evening};
+
+fn verified(site: &Site) -> (verify::Verified, String) {
+    let verified = verify::verify(site.dir()).unwrap();
+    let mut out = Vec::new();
+    verify::print(&verified, &mut out).unwrap();
+    (verified, String::from_utf8(out).unwrap())
+}
+
+fn explained(site: &Site, id: RequestId) -> (bool, String) {
+    let mut out = Vec::new();
+    let same = explain::print(id, &explain(site.dir(), id).unwrap(), &mut out).unwrap();
+    (same, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn a_sound_ledger_is_found_sound_and_its_state_is_the_live_one() {
+    let mut site = Site::new();
+    evening(&mut site);
+    site.close();
+    let (verified, text) = verified(&site);
+    assert!(verified.is_sound(), "{text}");
+    let states: Vec<_> = verified.states.as_ref().unwrap().iter().map(|state| state.digest).collect();
+    assert_eq!(states, site.digests(), "L6");
+    for said in [
+        "of \"Example Festival\": 4 shards, format level 1",
+        "insufficient_funds 1",
+        "cash drawer 200.00 EUR 0.00 EUR 200.00 EUR",
+        "bonus funder 30.00 EUR 0.00 EUR 30.00 EUR",
+        "10 wallets, 10 of them open",
+        "sound: nothing was found that must not be",
+    ] {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(said), "{said:?} is not in\n{text}");
+    }
+    let json = verify::json(&verified);
+    assert_eq!(json["sound"], true);
+    assert_eq!(json["kinds"]["voided"], 1);
+    assert_eq!(json["findings_total"], 0);
+    assert_eq!(json["states"].as_array().unwrap().len(), usize::from(SHARDS));
+    let sum: i64 =
+        json["totals"].as_array().unwrap().iter().map(|total| total["balance"].as_i64().unwrap()).sum();
+    assert_eq!(sum, 0, "L1");
+}
+
+#[test]
+fn a_running_server_can_be_verified_too() {
+    let mut site = Site::new();
+    evening(&mut site);
+    site.write();
+    let (found, text) = verified(&site);
+    assert!(found.is_sound() && text.contains("a server has this ledger open"), "{text}");
+    site.close();
+    assert!(!verified(&site).1.contains("a server has"));
+}
+
+/// A forger who can write the whole log, hashes included, gives a band money from nowhere.
+#[test]
+fn a_forged_record_is_named() {
+    let mut site = Site::new();
+    let (id, _) = site.tap(DESK, 1, Command::Open);
+    site.tap(DESK, 1, cash(2_000));
+    let shard = site.shard_of(1);
+    let forged = RequestId::of(id.device().unwrap(), 1_000);
+    site.forge(shard, |record| {
+        record.envelope.request = forged;
+        record.entry = ledger::entry::Entry::none();
+        if let Body::ToppedUp { amount, .. } = &mut record.body {
+            *amount = 9_999;
+        }
+    });
+    site.close();
+    let (verified, text) = verified(&site);
+    assert!(!verified.is_sound());
+    assert!(text.contains(&format!("found: L1 sums: shard {shard} block ")), "{text}");
+    assert!(text.contains("NOT SOUND: 1 findings"), "{text}");
+    let (same, text) = explained(&site, forged.unwrap());
+    assert!(!same && text.contains("decided again: another record: topped up applied"), "{text}");
+}
+
+#[test]
+fn damaged_files_are_told_with_their_place() {
+    let mut site = Site::new();
+    evening(&mut site);
+    site.close();
+    let segment = site.dir().join("log/segment-0000000001");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    // In the payload of the first frame.
+    bytes[4_096 + 500] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let (verified, text) = verified(&site);
+    assert!(!verified.is_sound());
+    assert!(text.contains("the files could not be read to the end"), "{text}");
+    assert!(text.contains("found: L7 chain: the ledger: damaged at segment 1, offset 4096"), "{text}");
+    assert!(explain(site.dir(), RequestId::new(1).unwrap()).is_err());
+}
+
+#[test]
+fn explain_tells_a_requests_whole_story() {
+    let mut site = Site::new();
+    let sale = evening(&mut site);
+    site.close();
+    let found = explain(site.dir(), sale).unwrap();
+    assert_eq!(found.len(), 2, "the sale and its void");
+    assert!(found.iter().all(|one| one.again == Again::Same));
+    let (again, text) = explained(&site, sale);
+    assert!(again);
+    for said in [
+        "purchased  applied",
+        "1 x item 1 at 6.50 EUR, VAT 20 %",
+        "VAT 20 %: base 5.42 EUR, tax 1.08 EUR",
+        "decided under configuration 1 of \"Example Festival\"",
+        "before: paid 20.00 EUR, bonus 3.00 EUR",
+        "after:  paid 16.50 EUR, bonus 0.00 EUR",
+        "credit       6.50 EUR  vendor sales 1 EUR",
+        "voided  applied",
+        &format!("takes back sale {sale} (device 1,"),
+        "decided again: the same record",
+    ] {
+        assert!(text.contains(said), "{said:?} is not in\n{text}");
+    }
+    assert!(!text.contains("decided again: a"), "{text}");
+}
+
+/// What `explain` promises holds for every request there is, not for the ones a test thought of.
+#[test]
+fn every_request_of_an_evening_is_decided_again_to_the_same_record() {
+    let mut site = Site::new();
+    evening(&mut site);
+    site.close();
+    let mut explained = 0;
+    for counter in 1..=40 {
+        for device in 1..=4_u64 {
+            let found = explain(site.dir(), RequestId::new(device << 40 | counter).unwrap()).unwrap();
+            for one in &found {
+                assert_eq!(one.again, Again::Same, "{one:?}");
+            }
+            explained += found.len();
+        }
+    }
+    // 3 for each of ten bands; sale, pizza, sale, pizza; the void, twice, with its sale; a sale and
+    // its cancel; a burned id.
+    assert_eq!(explained, 30 + 4 + 2 + 2 + 1);
+    let (_, text) = self::explained(&site, RequestId::new(9 << 40 | 9).unwrap());
+    assert!(text.contains("no record of it: it was never seen, or refused"), "{text}");
+}
+
+#[test]
+fn inspect_shows_what_is_asked_for_and_no_more() {
+    let mut site = Site::new();
+    evening(&mut site);
+    site.close();
+    let all = inspect::text(site.dir(), |args| args.limit = 1_000).unwrap();
+    let count = |text: &str, what: &str| text.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(count(&all, "  wallet opened"), 10);
+    assert_eq!(count(&all, "ledger opened"), usize::from(SHARDS));
+    assert!(!all.contains("... more"), "{all}");
+    let records = count(&all, "  record ");
+    let some = inspect::text(site.dir(), |args| args.limit = 7).unwrap();
+    assert_eq!(count(&some, "  record "), 7);
+    assert!(some.contains("... more"));
+    let exact = inspect::text(site.dir(), |args| args.limit = records as u64).unwrap();
+    assert!(!exact.contains("... more"));
+    let one = inspect::text(site.dir(), |args| {
+        args.shard = Some(2);
+        args.from = 3;
+    })
+    .unwrap();
+    assert!(one.lines().filter(|line| line.starts_with("shard")).all(|line| line.starts_with("shard 2 ")));
+    assert_eq!((count(&one, "record 2 "), count(&one, "record 3 ")), (0, 1));
+    // By wristband: her whole evening, and nobody else's.
+    let band = inspect::text(site.dir(), |args| args.wallet = Some(Site::uid(3))).unwrap();
+    assert_eq!(count(&band, "  record "), 3 + 4 + 1);
+    assert_eq!(count(&band, "declined insufficient_funds"), 1, "{band}");
+    assert!(!band.contains("04000000000003"), "a UID in clear");
+    let error = inspect::text(site.dir(), |args| args.wallet = Some("0x1234".into())).unwrap_err();
+    assert!(error.to_string().contains("a UID has 8, 14 or 20 hexadecimal digits"), "{error}");
+    let error = inspect::text(std::path::Path::new("/no/such"), |_| {}).unwrap_err();
+    assert!(error.to_string().contains("/no/such is not a ledger's directory"), "{error}");
+}
+
+#[test]
+fn the_binary_says_by_its_exit_code_what_it_found() {
+    let mut site = Site::new();
+    evening(&mut site);
+    site.close();
+    let run = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_fanfare")).args(args).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let dir = site.dir().to_str().unwrap();
+    let (code, out, err) = run(&["verify", dir, "--json"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["sound"], true);
+    let (code, out, _) = run(&["explain", dir, "1:31"]);
+    assert_eq!((code, out.contains("purchased  applied")), (Some(0), true), "{out}");
+    assert_eq!(run(&["explain", dir, "1:999"]).0, Some(1));
+    assert_eq!(run(&["inspect", dir, "--limit", "3"]).0, Some(0));
+    let (code, _, err) = run(&["verify", "/no/such/ledger"]);
+    assert_eq!(code, Some(2));
+    assert!(err.starts_with("fanfare: /no/such/ledger is not a ledger's directory"), "{err}");
+    let (code, _, err) = run(&["init", "--festival", "/no/such/file", &format!("{dir}-2")]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("cannot read /no/such/file"), "{err}");
+    std::fs::write(site.dir().join("log/MARK"), [7; 8_192]).unwrap();
+    assert_eq!(run(&["verify", dir]).0, Some(1));
+}
