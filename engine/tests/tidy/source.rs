@@ -165,10 +165,9 @@ pub fn stubs(tree: &Tree) -> Vec<String> {
 }
 
 /// Laws whose machinery is not built: a test of them would test nothing. The list only shrinks.
-const LAWS_TO_COME: [(&str, &str); 4] = [
+const LAWS_TO_COME: [(&str, &str); 3] = [
     ("L5", "no movement crosses shards yet"),
     ("L8", "one process owns a ledger by its file lock; takeover comes with the cluster"),
-    ("L9", "checked by the simulator, from histories of many clients"),
     ("L11", "no offline sales yet"),
 ];
 
