@@ -41,6 +41,6 @@ codes! {
         "The wallet knows no purchase with this id that took effect.",
         "Check the receipt and the wristband.";
     WalletInUse = 12, "wallet_in_use", NewId,
-        "The opening can't be undone: the wallet holds money. It stands.",
+        "The opening can't be undone: something else took effect on the wallet. It stands.",
         "Show the wallet as open.";
 }
