@@ -71,6 +71,11 @@ fn no_stub_no_ignored_and_no_sleeping_test() {
 }
 
 #[test]
+fn gated_tests_are_run() {
+    clean(&source::gated(&real()));
+}
+
+#[test]
 fn every_law_has_a_test() {
     clean(&source::laws(&real()));
 }

@@ -164,6 +164,18 @@ pub fn stubs(tree: &Tree) -> Vec<String> {
     broken
 }
 
+/// A file of tests that only a build with mutants compiles is run by name, or nobody notices that it
+/// is not run at all.
+pub fn gated(tree: &Tree) -> Vec<String> {
+    let script = tree.text("test").unwrap_or_default();
+    let gated = tree.rust().filter(|file| file.text.contains("#![cfg(feature = \"mutants\")]\n"));
+    let missed = gated.filter(|file| {
+        let name = file.path.rsplit('/').next().unwrap_or_default().trim_end_matches(".rs");
+        find(script, &format!("--test {name}")).is_empty()
+    });
+    missed.map(|file| format!("{}: ./test does not run it", file.path)).collect()
+}
+
 /// Laws whose machinery is not built: a test of them would test nothing. The list only shrinks.
 const LAWS_TO_COME: [(&str, &str); 3] = [
     ("L5", "no movement crosses shards yet"),
@@ -299,6 +311,13 @@ mod can_fail {
         assert_eq!(stubs(&one("engine/src/a.rs", &format!("#[cfg(test)]\nmod t {{ {sleeps} }}"))).len(), 1);
         assert_eq!(stubs(&one("loadtest/src/a.rs", sleeps)).len(), 0);
         assert_eq!(stubs(&one("loadtest/src/a.rs", "// todo! later")).len(), 0);
+    }
+
+    #[test]
+    fn a_gated_test_that_the_script_does_not_run() {
+        let file = ("ledger/tests/a.rs", "//! x\n#![cfg(feature = \"mutants\")]\nuse b;\n");
+        assert_eq!(gated(&Tree::of(&[file, ("test", "cargo test --test ab")])).len(), 1);
+        assert_eq!(gated(&Tree::of(&[file, ("test", "cargo test --test a")])).len(), 0);
     }
 
     #[test]
