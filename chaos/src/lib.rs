@@ -4,5 +4,8 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod laws;
+#[cfg(feature = "mutants")]
+pub mod mutants;
+pub mod points;
 pub mod sim;
 pub mod world;

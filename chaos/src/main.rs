@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use chaos::points::{self, Points};
 use chaos::sim;
 use clap::{Parser, Subcommand};
 
@@ -32,6 +33,22 @@ enum Command {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// One run for every call of the disk in a fixed scenario, and every way it can go wrong.
+    Points {
+        /// Only every so manyth call.
+        #[arg(long, default_value_t = 1)]
+        stride: usize,
+        /// Different remains of each power loss.
+        #[arg(long, default_value_t = 4)]
+        subsets: u64,
+    },
+    /// Switches on each deliberately wrong line, until the simulator or a trial notices.
+    #[cfg(feature = "mutants")]
+    Mutants {
+        /// Seeds after which a mutant that nobody noticed has survived.
+        #[arg(long, default_value_t = 40)]
+        seeds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -40,5 +57,11 @@ fn main() -> ExitCode {
             let campaign = sim::Campaign { seeds, first: seed, trace, json };
             ExitCode::from(sim::run(&campaign))
         }
+        Command::Points { stride, subsets } => {
+            let points = Points { stride, subsets, ..Points::default() };
+            ExitCode::from(points::run(&points))
+        }
+        #[cfg(feature = "mutants")]
+        Command::Mutants { seeds } => ExitCode::from(chaos::mutants::run(&chaos::mutants::Hunt { seeds })),
     }
 }

@@ -142,7 +142,8 @@ impl World {
                 return self.power_loss();
             }
             Fault::CrashMidCall => {
-                let op = self.disk.operations() + self.rng.u64(0..4);
+                let far = if self.rng.u8(0..4) == 0 { 60 } else { 4 };
+                let op = self.disk.operations() + self.rng.u64(0..far);
                 self.disk.crash_at(op);
             }
             Fault::Kill => return self.kill(),
@@ -185,8 +186,15 @@ impl World {
             return;
         }
         let base = self.disk.operations();
-        let op = base + self.rng.u64(0..5);
+        // Sometimes far off, so that calls that are rare are met too.
+        let far = if self.rng.u8(0..4) == 0 { 60 } else { 5 };
         self.disk.keep_trace();
+        let op = base + self.rng.u64(0..far);
+        self.fail_call(base, op, fault);
+    }
+
+    /// Call number `op` will fail; calls are being kept since number `base`.
+    pub(super) fn fail_call(&mut self, base: u64, op: u64, fault: SimFault) {
         self.disk.fail_at(op, fault);
         self.nemesis.armed = Some(Armed { op, base, fault });
     }
@@ -199,16 +207,16 @@ impl World {
 
     /// Power is lost: of what was not flushed any part may be left.
     fn power_loss(&mut self) -> Verdict {
-        self.process = None;
+        self.retire();
         self.rot_audit()?;
-        self.disk = self.disk.reboot(self.rng.u64(..));
+        self.disk = self.disk.reboot(self.rng.u64(..) ^ self.subset);
         self.begin_again()
     }
 
     /// kill -9: the page cache lives on.
     fn kill(&mut self) -> Verdict {
         self.tally.hit(Row::Kill);
-        self.process = None;
+        self.retire();
         self.disk = self.disk.restart();
         self.begin_again()
     }
@@ -245,7 +253,7 @@ impl World {
             process.turn(core, clock);
             self.collect(core)?;
         }
-        self.process = None;
+        self.retire();
         self.cut_connections();
         self.tally.hit(Row::Reopened);
         self.start()

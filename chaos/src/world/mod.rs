@@ -19,7 +19,7 @@ use actors::codes::{Outcome, Refusal};
 use engine::job::{Job, Message, Reply};
 use fastrand::Rng;
 use ledger::ids::ShardId;
-use ledger::journal::embedded::{LogConfig, SimDisk};
+use ledger::journal::embedded::{LogConfig, PAGE, SimDisk, SimFault, SimKind};
 use ledger::law::Law;
 
 use crate::laws::{Laws, Verdict, Violation};
@@ -72,6 +72,8 @@ pub struct World {
     answers: u64,
     /// Calls that the disk had seen when the laws last looked.
     looked_at: u64,
+    /// Which of the possible remains of a power loss is taken.
+    subset: u64,
 }
 
 /// A full replay is compared at every so many answers.
@@ -96,7 +98,46 @@ pub fn run_plan(seed: u64, rng: Rng, plan: Plan, keep: bool) -> Report {
             let violation = world.live().err();
             world.report(seed, violation)
         }
-        Err(violation) => Report {
+        Err(violation) => Report::of(seed, violation),
+    }
+}
+
+/// What happens to one call of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    /// Power is lost in the middle of it; the number chooses what is left.
+    Crash(u64),
+    /// It fails.
+    Fails(SimFault),
+}
+
+/// Runs a plan on a good machine but for one blow at mutating call number `at`, counted from the end
+/// of the first start. Gives the kinds of all calls beside the report.
+pub fn run_point(seed: u64, plan: &Plan, blow: Option<(u64, Blow)>) -> (Report, Vec<SimKind>) {
+    let plan = plan.clone().good_machine();
+    let mut world = match World::new(Rng::with_seed(seed), plan, seed) {
+        Ok(world) => world,
+        Err(violation) => return (Report::of(seed, violation), Vec::new()),
+    };
+    world.disk.keep_trace();
+    let first = world.disk.operations();
+    match blow {
+        Some((at, Blow::Crash(subset))) => {
+            world.subset = subset;
+            world.disk.crash_at(first + at);
+        }
+        Some((at, Blow::Fails(fault))) => world.fail_call(first, first + at, fault),
+        None => {}
+    }
+    let violation = world.live().err();
+    let kinds = world.disk.trace().iter().map(|call| call.kind).collect();
+    (world.report(seed, violation), kinds)
+}
+
+impl Report {
+    /// Of a run that ended before it began.
+    fn of(seed: u64, violation: Violation) -> Self {
+        Self {
             seed,
             trace: [0; 32],
             lines: 0,
@@ -106,7 +147,7 @@ pub fn run_plan(seed: u64, rng: Rng, plan: Plan, keep: bool) -> Report {
             answers: 0,
             micros: 0,
             violation: Some(violation),
-        },
+        }
     }
 }
 
@@ -133,6 +174,7 @@ impl World {
             next_token: 0,
             answers: 0,
             looked_at: 0,
+            subset: 0,
             plan,
         };
         world.start()?;
@@ -419,14 +461,31 @@ impl World {
         Ok(())
     }
 
-    /// At rest: all that lives is durable, and a clean stop loses nothing.
+    /// At rest: all that lives is durable, and a clean stop loses nothing. A fault that was set before
+    /// the healing may still meet the last write.
     fn rest(&mut self) -> Verdict {
         self.compare()?;
-        let Some(process) = self.process.take() else { return Ok(()) };
-        process.close().map_err(|error| Violation::new(Law::Replay, format!("close: {error}")))?;
-        self.look()?;
+        let Some(process) = self.retire() else { return Ok(()) };
+        if let Err(error) = process.close()
+            && !self.nemesis.fired(&self.disk, &mut self.tally)
+            && !self.disk.frozen()
+        {
+            return Err(Violation::new(Law::Replay, format!("close: {error}")));
+        }
         self.laws.silence();
+        if self.disk.frozen() {
+            return self.mid_call_crash();
+        }
+        self.look()?;
         self.start()
+    }
+
+    /// The process ends, however; what it counted is kept.
+    fn retire(&mut self) -> Option<Process> {
+        let process = self.process.take()?;
+        let quarantined = (0..process.cores()).map(|core| process.core(core).counters().quarantined);
+        self.tally.add(Row::ActorQuarantined, quarantined.sum());
+        Some(process)
     }
 }
 
@@ -437,5 +496,6 @@ pub fn log_config(plan: &Plan, clock: &SimClock) -> LogConfig {
     let ahead_bytes = per_core * 2 * (ledger::block::MAX_PAYLOAD as u64 + 8 * 1_024) + (2 << 20);
     let small = LogConfig::small(clock.for_journal());
     let Plan { inline_bytes, mark_every_micros, .. } = *plan;
-    LogConfig { ahead_bytes, inline_bytes, mark_every_micros, ..small }
+    let segment_bytes = plan.segment_pages * PAGE as u64;
+    LogConfig { segment_bytes, ahead_bytes, inline_bytes, mark_every_micros, ..small }
 }

@@ -18,6 +18,8 @@ pub struct Plan {
     pub crowd: usize,
     /// Most bytes written on a core's own thread; 0 sends everything to the journal thread.
     pub inline_bytes: usize,
+    /// Pages of 4 KiB in a segment of the log.
+    pub segment_pages: u64,
     /// How often the journal writes its MARK, microseconds.
     pub mark_every_micros: u64,
     /// Whether bonus money pays first.
@@ -65,6 +67,7 @@ impl Plan {
             steps: rng.u32(1_500..=3_000),
             crowd: rng.usize(8..=80),
             inline_bytes: if rng.bool() { 0 } else { 64 << 10 },
+            segment_pages: rng.u64(110..=160),
             mark_every_micros: if rng.bool() { 1_000_000 } else { 20_000 },
             bonus_first: rng.bool(),
             weights: Weights::draw(rng),

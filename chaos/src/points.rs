@@ -1,0 +1,115 @@
+//! `chaos points`: one scenario, and one run for every mutating call the disk sees in it and every way
+//! in which that call can go wrong: power lost in the middle of it with several remains, EIO, ENOSPC.
+//! After each the process is started again, every client resends, and every law is checked.
+#![allow(clippy::print_stdout, reason = "a command's output")]
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+use ledger::journal::embedded::{SimFault, SimKind};
+
+use crate::world::plan::Plan;
+use crate::world::tally::{Row, Tally};
+use crate::world::{self, Blow};
+
+/// What to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Points {
+    /// Only every so manyth call.
+    pub stride: usize,
+    /// Different remains of each power loss.
+    pub subsets: u64,
+    /// Steps of the scenario; some 700 fill the first segment.
+    pub steps: u32,
+}
+
+impl Default for Points {
+    fn default() -> Self {
+        Self { stride: 1, subsets: 4, steps: 1_100 }
+    }
+}
+
+/// The scenario's seed.
+const SEED: u64 = 7;
+
+/// How it went.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Calls by kind.
+    pub calls: BTreeMap<SimKind, u64>,
+    /// Runs.
+    pub runs: u64,
+    /// What they hit.
+    pub tally: Tally,
+    /// The first law that broke, and where.
+    pub broken: Option<String>,
+}
+
+/// Runs all points; 0 if every law held, 1 if one broke.
+pub fn run(points: &Points) -> u8 {
+    let outcome = all(points);
+    for (kind, count) in &outcome.calls {
+        println!("{:10} {count:>6} calls", format!("{kind:?}").to_lowercase());
+    }
+    println!(
+        "{} runs, {} power losses, {} torn tails cut, {} reopened after a failed call",
+        outcome.runs,
+        outcome.tally.of(Row::CrashMidCall),
+        outcome.tally.of(Row::TornTail),
+        outcome.tally.of(Row::Reopened)
+    );
+    if let Some(broken) = &outcome.broken {
+        println!("BROKEN {broken}");
+        return 1;
+    }
+    println!("every law held at every call");
+    0
+}
+
+/// Runs all points until one breaks a law.
+pub fn all(points: &Points) -> Outcome {
+    let plan = plan(points.steps);
+    let mut outcome = Outcome::default();
+    let (clean, kinds) = world::run_point(SEED, &plan, None);
+    if let Some(violation) = clean.violation {
+        outcome.broken = Some(format!("without any fault: {violation}"));
+        return outcome;
+    }
+    for kind in &kinds {
+        *outcome.calls.entry(*kind).or_default() += 1;
+    }
+    for (at, kind) in (0..).zip(&kinds).step_by(points.stride.max(1)) {
+        for blow in blows(points.subsets) {
+            let (report, _) = world::run_point(SEED, &plan, Some((at, blow)));
+            outcome.runs += 1;
+            outcome.tally.merge(&report.tally);
+            if let Some(violation) = report.violation {
+                outcome.broken = Some(format!("call {at} ({kind:?}), {blow:?}: {violation}"));
+                return outcome;
+            }
+        }
+    }
+    outcome
+}
+
+fn blows(subsets: u64) -> impl Iterator<Item = Blow> {
+    let fails = [Blow::Fails(SimFault::Io), Blow::Fails(SimFault::Full)];
+    (0..subsets).map(Blow::Crash).chain(fails)
+}
+
+/// Few shards, two cores, a small crowd: enough for every kind of call and a segment that fills up.
+fn plan(steps: u32) -> Plan {
+    let mut plan = Plan::draw(&mut Rng::with_seed(SEED));
+    plan.shards = 2;
+    plan.loops = 2;
+    plan.bands = 4;
+    plan.crowd = 60;
+    // Several batches before each turn, so that frames are longer than a sector and can be torn.
+    (plan.weights.deliver, plan.weights.turn, plan.weights.work) = (300, 150, 40);
+    plan.steps = steps;
+    plan.inline_bytes = 64 << 10;
+    plan.segment_pages = 100;
+    plan.mark_every_micros = 1_000_000;
+    plan.weights.poison = 0;
+    plan
+}
