@@ -13,7 +13,7 @@ use crate::num::percent;
 /// What a figure must be read with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineFacts {
-    /// The commit of the tree the test was started in, `-dirty` when files differ from it.
+    /// The commit of the tree the tester was built from, `-dirty` when files differ from it.
     pub commit: String,
     /// Kernel release.
     pub kernel: String,
@@ -66,7 +66,9 @@ fn read_line(path: &str) -> String {
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok()?;
+    // The tree this binary was built from, wherever it is run; it may be gone.
+    let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let output = Command::new("git").arg("-C").arg(tree).args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 

@@ -11,6 +11,7 @@ use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
 use crate::limits::disk::DiskLane;
 use crate::num::{SECOND_NS, to_f64, to_u64};
 use crate::pacing::Plan;
+use crate::report::text::whole;
 use crate::session::{Fanfare, Session};
 use crate::traffic::{Day, Mix};
 
@@ -73,10 +74,10 @@ impl FestivalDay {
             "{} taps of a 500,000-guest day from {:.0}:00 to {:.0}:00, {compressed:.0} times faster than life, at {} \
              terminals; sales of one to five lines, busy and quiet bars by Zipf, breaks between headliners, top-ups, \
              voids, double taps",
-            curve.total(),
+            whole(curve.total()),
             self.from_hour,
             self.to_hour,
-            self.terminals
+            whole(u64::from(self.terminals))
         )
     }
 }
@@ -140,7 +141,7 @@ fn limits(bench: &Bench, name: &str, mut shape: Shape, progress: Progress<'_>) -
         bench.echo(&LaneName::limit(name, "echo-flush", 1), &shape, true, progress)?;
     }
     let disk = DiskLane { write_size: 4 << 10, rate: None, length_ns: LIMIT_NS };
-    bench.disk(&LaneName::limit(name, "append 4 KiB + flush", 1), disk, progress)
+    bench.disk(&LaneName::limit(name, "append-4k", 1), disk, progress)
 }
 
 fn festival(session: &mut Session<'_>, day: &FestivalDay, progress: Progress<'_>) -> Result<()> {

@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{LaneFigures, Report};
+use super::figures::{JournalFigures, LaneFigures, Report};
 use super::plots;
 use super::svg::escape;
-use super::text::{in_unit, micros, number};
+use super::text::{in_unit, micros, number, whole};
 use crate::bars::table::{BarLine, Status};
 use crate::rawlog::Role;
 use crate::stats::Spread;
@@ -80,8 +80,7 @@ fn verdict(out: &mut String, report: &Report) {
     out.push_str("<section class=\"cards\">");
     if let Some(lane) = main_lane(report) {
         let peak = lane.over_time.iter().map(|point| point.per_second).fold(0.0, f64::max);
-        let answered = format!("of {} sent", number(crate::num::to_f64(lane.sent)));
-        card(out, &number(crate::num::to_f64(lane.answered)), "taps answered", &answered, "");
+        card(out, &whole(lane.answered), "taps answered", &format!("of {} sent", whole(lane.sent)), "");
         card(
             out,
             &format!("{}/s", number(peak)),
@@ -161,10 +160,16 @@ fn profile(out: &mut String, report: &Report) {
     );
     figure(
         out,
-        "Beside the machine's own limits",
-        "The same client loop against a server that only echoes, and what the disk does with our writes, measured in \
-         the same run.",
-        &plots::beside_limits(report, &lane.name),
+        "How much: beside the machine's own limits",
+        "The same client loop over as many connections against a server that only echoes, and what the disk does with \
+         our writes one after another, measured in the same run.",
+        &plots::rates_beside_limits(report, &lane.name),
+    );
+    figure(
+        out,
+        "How fast: beside the machine's own limits",
+        "The time of one tap, beside what the machine needs for the same without a decision and a record.",
+        &plots::times_beside_limits(report, &lane.name),
     );
 }
 
@@ -226,14 +231,48 @@ fn bar_row(out: &mut String, line: &BarLine) {
 fn journal(out: &mut String, report: &Report) {
     for (name, journal) in &report.journal {
         let (word, kind) = if journal.verified { ("verified", "good") } else { ("NOT VERIFIED", "bad") };
+        let _ = write!(
+            out,
+            "<section><h2>Journal: {} <span class=\"chip {kind}\">{word}</span></h2><p>Read back from the files alone \
+             after the run: hash chain, conservation of money, floors, each request once.</p>",
+            escape(name)
+        );
+        totals(out, journal);
         let _ = writeln!(
             out,
-            "<section><h2>Journal <span class=\"chip {kind}\">{word}</span></h2><p>Read back from the files alone after \
-             the run ({}): hash chain, conservation of money, floors, each request once.</p><details><summary>What the \
-             verifier said</summary><pre>{}</pre></details></section>",
-            escape(name),
+            "<details><summary>What the verifier said</summary><pre>{}</pre></details></section>",
             escape(&serde_json::to_string_pretty(&journal.said).unwrap_or_default())
         );
+    }
+}
+
+/// The sums per kind of account, as the verifier gives them in minor units.
+fn totals(out: &mut String, journal: &JournalFigures) {
+    let Some(totals) = journal.said.get("totals").and_then(serde_json::Value::as_array) else { return };
+    out.push_str(
+        "<div class=\"scroll\"><table class=\"small\"><thead><tr><th>kind of account</th><th>currency</th>\
+         <th class=\"right\">debits</th><th class=\"right\">credits</th><th class=\"right\">balance</th></tr></thead>\
+         <tbody>",
+    );
+    for total in totals {
+        let text = |name: &str| total.get(name).and_then(serde_json::Value::as_str).unwrap_or("-");
+        let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escape(text("kind")), escape(text("currency")));
+        for name in ["debits", "credits", "balance"] {
+            let minor = total.get(name).map_or_else(|| "-".to_owned(), minor_units);
+            let _ = write!(out, "<td class=\"right\">{}</td>", escape(&minor));
+        }
+        out.push_str("</tr>");
+    }
+    out.push_str(
+        "</tbody></table></div><p class=\"note\">Minor units (cents); the balances sum to zero.</p>",
+    );
+}
+
+fn minor_units(value: &serde_json::Value) -> String {
+    match value.as_i64() {
+        Some(minor) if minor < 0 => format!("-{}", whole(minor.unsigned_abs())),
+        Some(minor) => whole(minor.unsigned_abs()),
+        None => value.as_str().unwrap_or("-").to_owned(),
     }
 }
 

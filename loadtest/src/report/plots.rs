@@ -61,17 +61,63 @@ pub fn noes(lane: &LaneFigures) -> String {
     bars("Declines and refusals by reason", &all)
 }
 
-/// The server's figure and the machine's own limits for the same figure, one below another.
-pub fn beside_limits(report: &Report, name: &str) -> String {
-    let bar = |lane: &LaneFigures| Bar {
-        name: if lane.role == Role::Limit { format!("limit: {}", lane.part) } else { "Fanfare".to_owned() },
-        value: lane.per_second,
-        words: format!("{}/s, p99 {}", number(lane.per_second), micros(lane.latency_us.p99)),
-        colour: if lane.role == Role::Limit { 5 } else { 1 },
+/// What the machine could do beside what the server did: answers a second. In an open loop the server does what it is
+/// asked, so its busiest moment is shown.
+pub fn rates_beside_limits(report: &Report, name: &str) -> String {
+    let busiest =
+        |lane: &LaneFigures| lane.over_time.iter().map(|point| point.per_second).fold(0.0, f64::max);
+    let bar = |lane: &LaneFigures| {
+        let open = lane.target_per_second.is_some();
+        let value = if open { busiest(lane) } else { lane.per_second };
+        let what = if open { "busiest moment " } else { "" };
+        Bar {
+            name: lane_name(lane),
+            value,
+            words: format!("{what}{}/s", number(value)),
+            colour: if lane.role == Role::Limit { 5 } else { 1 },
+        }
     };
-    let all: Vec<Bar> =
-        report.lanes.iter().filter(|lane| lane.name == name && lane.answered > 0).map(bar).collect();
-    bars("Beside the machine's own limits", &all)
+    let shown = |lane: &&LaneFigures| {
+        lane.name == name
+            && lane.answered > 0
+            && (lane.role == Role::Measured || lane.target_per_second.is_none())
+    };
+    let all: Vec<Bar> = report.lanes.iter().filter(shown).map(bar).collect();
+    bars("Rates beside the machine's own limits", &all)
+}
+
+/// The same for the time one tap takes: p50 and p99 of each lane.
+pub fn times_beside_limits(report: &Report, name: &str) -> String {
+    let mut all = Vec::new();
+    let open = |lane: &LaneFigures| lane.target_per_second.is_some();
+    let asked_at_a_rate =
+        report.lanes.iter().any(|lane| lane.name == name && lane.role == Role::Measured && open(lane));
+    // Times at full speed say nothing about times at a lower rate: only the disk's stand beside an open loop.
+    let comparable = |lane: &LaneFigures| !asked_at_a_rate || open(lane) || lane.part == "append-4k";
+    for lane in report.lanes.iter().filter(|lane| lane.name == name && lane.answered > 0 && comparable(lane))
+    {
+        let latency = &lane.latency_us;
+        for (what, value) in [("p50", latency.p50), ("p99", latency.p99)] {
+            all.push(Bar {
+                name: format!("{} {what}", lane_name(lane)),
+                value,
+                words: micros(value),
+                colour: if lane.role == Role::Limit { 5 } else { 1 },
+            });
+        }
+    }
+    bars("Times beside the machine's own limits", &all)
+}
+
+fn lane_name(lane: &LaneFigures) -> String {
+    let name = match (lane.role, lane.part.as_str()) {
+        (Role::Measured, _) => "Fanfare",
+        (Role::Limit, "echo") => "bare echo",
+        (Role::Limit, "echo-flush") => "echo + disk, same rate",
+        (Role::Limit, "append-4k") => "disk: append + flush",
+        (Role::Limit, other) => other,
+    };
+    name.to_owned()
 }
 
 /// Each bar beside its limit, in its own unit.

@@ -233,8 +233,8 @@ pub struct Bar {
 /// Horizontal bars from zero, one below another; empty without bars.
 pub fn bars(title: &str, all: &[Bar]) -> String {
     const ROW: f64 = 30.0;
-    const NAMES: f64 = 210.0;
-    const WORDS: f64 = 150.0;
+    const NAMES: f64 = 230.0;
+    const WORDS: f64 = 230.0;
     if all.is_empty() {
         return String::new();
     }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{LaneFigures, Report};
+use super::figures::Report;
 use crate::rawlog::Role;
 
 /// A count or rate: 950, 12.3 K, 1.85 M.
@@ -16,6 +16,19 @@ pub fn number(value: f64) -> String {
         size if size >= 100.0 || value.fract().abs() < 1e-9 => format!("{value:.0}"),
         _ => format!("{value:.2}"),
     }
+}
+
+/// A whole number with its thousands set apart: 98,345.
+pub fn whole(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// A time given in microseconds: 85 us, 1.20 ms, 3.4 s.
@@ -35,11 +48,6 @@ pub fn in_unit(value: f64, unit: &str) -> String {
         "bytes" => format!("{value:.1} B"),
         _ => format!("{}/s", number(value)),
     }
-}
-
-/// The figure a lane stands for: its rate, or its median latency in an open loop.
-pub fn headline(lane: &LaneFigures) -> String {
-    format!("{}/s, p50 {}", number(lane.per_second), micros(lane.latency_us.p50))
 }
 
 /// The report for a terminal.
@@ -135,6 +143,10 @@ mod tests {
 
     #[test]
     fn figures_in_words() {
+        assert_eq!(
+            [0, 999, 1_000, 98_345, 12_345_678].map(whole),
+            ["0", "999", "1,000", "98,345", "12,345,678"]
+        );
         assert_eq!(
             [950.0, 0.5, 12_345.0, 1_850_000.0, 3e9].map(number),
             ["950", "0.50", "12.3 K", "1.85 M", "3.00 G"]
