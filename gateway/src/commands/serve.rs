@@ -38,6 +38,10 @@ pub struct Args {
 /// How often the process looks after its loops.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Looks in a row that must find a loop silent. After a pause of the whole process (a stopped
+/// machine, a debugger) the first look comes before the loops had their turn: it is no hang.
+const SILENT_LOOKS: u32 = 3;
+
 /// What the bell rings when a group was given up; signals ring zero bytes of their own.
 const GAVE_UP: u8 = b'!';
 
@@ -73,6 +77,7 @@ pub fn serve(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
 /// Waits for the bell, and looks after the loops meanwhile. Whether a part was given up.
 fn watch(bell: &mut UnixStream, server: &Server) -> io::Result<bool> {
     let mut rung = [0];
+    let mut silent_looks = 0;
     loop {
         match bell.read(&mut rung) {
             Ok(_) => return Ok(rung == [GAVE_UP]),
@@ -81,7 +86,9 @@ fn watch(bell: &mut UnixStream, server: &Server) -> io::Result<bool> {
             Err(error) => return Err(error),
         }
         // Readiness has been red for as long again: nobody but a new process can help.
-        if server.status().longest_silence().is_some_and(|silent| silent > 2 * HANGING_MICROS) {
+        let silent = server.status().longest_silence().is_some_and(|silent| silent > 2 * HANGING_MICROS);
+        silent_looks = if silent { silent_looks + 1 } else { 0 };
+        if silent_looks == SILENT_LOOKS {
             let _unheard = writeln!(io::stderr(), "fanfare: a core loop hangs; the process ends at once");
             std::process::abort();
         }
