@@ -4,12 +4,13 @@
 //! Laws: L12 (both buffers are bounded).
 
 use rustix::buffer::spare_capacity;
+use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use wire::{FrameKind, Refusal, split_frame};
 
-use engine::job::{Mono, Told};
+use engine::job::Told;
 
 use crate::counts::{Counts, Ending};
 use crate::encode::{self, END};
@@ -27,53 +28,20 @@ pub(crate) struct Mine {
 /// No answers in this round.
 pub(crate) const NONE: Mine = Mine { first: END, last: END };
 
-/// What one read brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Read {
-    /// Nothing was there.
-    Nothing,
-    /// All that was there.
-    All,
-    /// As much as there was room for: there may be more.
-    Full,
-}
-
-impl Read {
-    const fn of(count: usize, room: usize) -> Self {
-        if count == room { Self::Full } else { Self::All }
-    }
-}
-
-/// Where the loop has noted the connection down.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Marks {
-    /// In the list of those to be settled at the end of the round.
-    pub(crate) touched: bool,
-    /// In the list of those to be read again.
-    pub(crate) queued: bool,
-    /// Nowhere, but bytes may be waiting that were left where they are: the poll says so once only.
-    pub(crate) unread: bool,
-}
-
-/// How far the connection's two ends have come.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Ends {
-    /// The other side has said its last, and it waits behind what is still unread.
-    pub(crate) last: bool,
-    /// The other side's last was read.
-    ended: bool,
-    /// This side has said its last.
-    shut: bool,
-}
-
 /// One terminal's connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: OwnedFd,
     pub(crate) session: Session,
     pub(crate) mine: Mine,
-    pub(crate) marks: Marks,
-    pub(crate) ends: Ends,
+    /// It is in the list of those to be settled at the end of the round.
+    pub(crate) touched: bool,
+    /// The other side sends no more.
+    ended: bool,
+    /// This side sends no more.
+    shut: bool,
+    /// What the poll watches for.
+    pub(crate) interest: EventFlags,
     /// A frame of which not all bytes are there.
     partial: Vec<u8>,
     /// What the socket did not take; the first `sent` bytes of it are gone.
@@ -94,8 +62,10 @@ impl Connection {
             socket,
             session: Session::new(),
             mine: NONE,
-            marks: Marks::default(),
-            ends: Ends::default(),
+            touched: false,
+            ended: false,
+            shut: false,
+            interest: EventFlags::IN,
             partial: Vec::new(),
             out: Vec::new(),
             sent: 0,
@@ -121,21 +91,12 @@ impl Connection {
         self.session.in_flight == 0 && self.partial.is_empty() && self.out.is_empty()
     }
 
-    /// Whether it is to be read: not after its end, and not while it does not take its answers.
-    pub(crate) fn may_read(&self, limits: &Limits) -> bool {
-        !self.ends.ended && self.out.len() - self.sent <= limits.pause_bytes
-    }
-
-    /// Whether there may be more behind what was read.
-    pub(crate) fn wants_more(&self, read: Read) -> bool {
-        !self.ends.ended && (read == Read::Full || (self.ends.last && read == Read::All))
-    }
-
     /// Reads once and hands whole frames to the session. An error ends the connection at once.
-    pub(crate) fn receive(&mut self, buffer: &mut [u8], desk: &mut Desk<'_>) -> Result<Read, Ending> {
+    /// Returns whether anything came.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8], desk: &mut Desk<'_>) -> Result<bool, Ending> {
         if self.partial.is_empty() {
             let Some(count) = came(&recv(&self.socket, &mut *buffer, RecvFlags::empty()))? else {
-                return Ok(Read::Nothing);
+                return Ok(false);
             };
             self.arrived(count, desk);
             let bytes = &buffer[..count];
@@ -144,15 +105,14 @@ impl Connection {
                 self.partial.extend_from_slice(&bytes[used..]);
                 self.frame_began = desk.clock.mono.0;
             }
-            return Ok(Read::of(count, buffer.len()));
+            return Ok(true);
         }
         let mut partial = std::mem::take(&mut self.partial);
         grow(&mut partial);
-        let (before, room) = (partial.len(), partial.capacity());
+        let before = partial.len();
         let outcome = came(&recv(&self.socket, spare_capacity(&mut partial), RecvFlags::empty()));
-        let (mut used, mut read) = (0, Read::Nothing);
+        let mut used = 0;
         if let Ok(Some(_)) = outcome {
-            read = Read::of(partial.len(), room);
             self.arrived(partial.len() - before, desk);
             used = self.frames(&partial, desk);
         }
@@ -163,7 +123,7 @@ impl Connection {
             self.frame_began = desk.clock.mono.0;
         }
         self.partial = partial;
-        outcome.map(|_| read)
+        outcome.map(|count| count.is_some())
     }
 
     fn arrived(&mut self, count: usize, desk: &mut Desk<'_>) {
@@ -172,7 +132,7 @@ impl Connection {
         desk.counts.bytes_in += count as u64;
         if count == 0 {
             // It sends no more, but may still listen: that is a goodbye.
-            self.ends.ended = true;
+            self.ended = true;
             if matches!(self.session.phase, Phase::Hello | Phase::Open) {
                 self.session.phase = Phase::Leaving;
             }
@@ -223,7 +183,7 @@ impl Connection {
         scratch: &mut Vec<u8>,
         shared: &Shared,
         counts: &mut Counts,
-        now: Mono,
+        now: engine::job::Mono,
     ) -> Result<(), Ending> {
         let mine = std::mem::replace(&mut self.mine, NONE);
         if mine.first == END {
@@ -288,21 +248,33 @@ impl Connection {
             self.session.phase = Phase::Over;
             self.flush(counts, now)?;
         }
-        if self.session.phase == Phase::Over && self.out.is_empty() && !self.ends.shut {
+        if self.session.phase == Phase::Over && self.out.is_empty() && !self.shut {
             // Closing with unread bytes would reset the connection and could take the last word
             // along: say the end first, and wait for the other side's.
             shutdown(&self.socket, Shutdown::Write).map_err(|_| self.ending)?;
-            self.ends.shut = true;
+            self.shut = true;
             self.progress = now;
         }
-        if self.ends.shut && self.ends.ended { Err(self.ending) } else { Ok(()) }
+        if self.shut && self.ended { Err(self.ending) } else { Ok(()) }
+    }
+
+    /// What the poll should watch for now.
+    pub(crate) fn wanted(&self, limits: &Limits) -> EventFlags {
+        let mut wanted = EventFlags::empty();
+        if !self.ended && self.out.len() - self.sent <= limits.pause_bytes {
+            wanted |= EventFlags::IN;
+        }
+        if !self.out.is_empty() {
+            wanted |= EventFlags::OUT;
+        }
+        wanted
     }
 
     /// Looks at the connection's clocks. A clock that ran out ends it: with a word why if one can
     /// still be said, else at once.
     pub(crate) fn look_at_clocks(&mut self, limits: &Limits, now: u64) -> Result<(), Ending> {
         let past = |since: u64, time: u64| now.saturating_sub(since) > time;
-        if self.ends.shut {
+        if self.shut {
             return if past(self.progress, limits.linger) { Err(self.ending) } else { Ok(()) };
         }
         if !self.out.is_empty() {

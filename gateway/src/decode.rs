@@ -4,7 +4,7 @@
 //! Laws: L4 (content check), L13 (an id is its own device's).
 
 use actors::address::Keys;
-use actors::command::{AskedLine, AskedLines, Command, Request};
+use actors::command::{AskedLine, Command, Request};
 use ledger::ids::{At, FestivalId, OperatorId, RequestId, TillId, ZoneId};
 use ledger::record::{Mode, Tender};
 use wire::{Flags, Refusal, RequestView};
@@ -53,7 +53,7 @@ fn command(view: &RequestView<'_>) -> Result<Command, Refusal> {
         wire::Command::OpenWallet => Command::Open,
         wire::Command::TopUp => Command::TopUp { tender: tender(view)?, amount: view.amount() },
         wire::Command::Purchase => Command::Purchase {
-            lines: lines(view),
+            lines: view.lines().map(asked).collect(),
             amount: view.amount(),
             confirmed: view.flags().has(Flags::CONFIRM),
         },
@@ -66,22 +66,6 @@ fn command(view: &RequestView<'_>) -> Result<Command, Refusal> {
     })
 }
 
-/// Up to five lines are copied without asking how much room there is.
-#[inline]
-fn lines(view: &RequestView<'_>) -> AskedLines {
-    const NONE: AskedLine = AskedLine { item: 0, quantity: 0, unit_price: 0 };
-    let count = view.line_count();
-    if count > AskedLines::new().inline_size() {
-        return view.lines().map(asked).collect();
-    }
-    let mut few = [NONE; 5];
-    for (place, line) in few.iter_mut().zip(view.lines()) {
-        *place = asked(line);
-    }
-    AskedLines::from_buf_and_len(few, count)
-}
-
-#[inline]
 fn asked(line: wire::Line) -> AskedLine {
     AskedLine { item: line.item, quantity: line.quantity, unit_price: line.unit_price }
 }

@@ -25,10 +25,6 @@ pub const ACCEPTS: usize = 256;
 /// restart. The system may allow less (`net.core.somaxconn`).
 pub const LISTEN_BACKLOG: i32 = 4_096;
 
-/// Jobs gathered before they go to their mailboxes: few enough to be there in the processor's cache
-/// still. They are decided together all the same, at the end of the round.
-pub const SUBMIT: usize = 512;
-
 /// Accepted sockets on their way to another loop. When they are this many the accepting loop keeps
 /// the next one itself.
 pub const HANDOFF: usize = 1_024;

@@ -11,7 +11,7 @@ use rustix::fd::OwnedFd;
 use rustix::net::SendFlags;
 use wire::{Fault, Refusal};
 
-use super::{CoreLoop, LISTENER, WATCHED};
+use super::{CoreLoop, LISTENER};
 use crate::connection::Connection;
 use crate::counts::Ending;
 use crate::limits::ACCEPTS;
@@ -77,7 +77,7 @@ impl<J: Journal> CoreLoop<J> {
         }
         let Some(token) = self.slab.insert(Connection::new(socket, clock.mono.0)) else { return };
         let Some((place, connection)) = self.slab.find(token) else { return };
-        if epoll::add(&self.epoll, &*connection, EventData::new_u64(token), WATCHED).is_err() {
+        if epoll::add(&self.epoll, &*connection, EventData::new_u64(token), connection.interest).is_err() {
             self.drop_connection(place, Ending::Limit);
             return;
         }

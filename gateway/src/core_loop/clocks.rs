@@ -7,7 +7,6 @@ use engine::job::Clock;
 use ledger::journal::Journal;
 
 use super::{CoreLoop, End};
-use crate::connection::Read;
 use crate::counts::Ending;
 use crate::limits::SWEEP_MICROS;
 use crate::session::Phase;
@@ -75,10 +74,7 @@ impl<J: Journal> CoreLoop<J> {
     fn let_go(&mut self, clock: Clock) {
         for place in 0..self.slab.places() {
             let Some((token, connection)) = self.slab.at(place) else { continue };
-            if connection.session.phase != Phase::Open
-                || !connection.is_quiet()
-                || self.read(token, clock) != Read::Nothing
-            {
+            if connection.session.phase != Phase::Open || !connection.is_quiet() || self.read(token, clock) {
                 continue;
             }
             if let Some((_, connection)) = self.slab.at(place) {

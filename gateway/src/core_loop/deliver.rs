@@ -4,6 +4,7 @@
 
 use engine::job::Clock;
 use ledger::journal::Journal;
+use rustix::event::epoll::{self, EventData};
 
 use super::CoreLoop;
 use crate::encode::END;
@@ -42,18 +43,18 @@ impl<J: Journal> CoreLoop<J> {
                 *link = at;
             }
             connection.mine.last = at;
-            if !connection.marks.touched {
-                connection.marks.touched = true;
+            if !connection.touched {
+                connection.touched = true;
                 self.touched.push(place);
             }
         }
     }
 
-    /// Sends a connection what is its, takes its end as far as it goes, and reads on where it was
-    /// left unread for not taking its answers.
+    /// Sends a connection what is its, takes its end as far as it goes, and watches it for what it
+    /// needs next.
     pub(super) fn settle(&mut self, place: u32, clock: Clock) {
         let Some((token, connection)) = self.slab.at(place) else { return };
-        connection.marks.touched = false;
+        connection.touched = false;
         let counts = &mut self.counts;
         let (next, scratch) = (&self.next, &mut self.scratch);
         let mut settled = connection.tell(&self.ready, next, scratch, &self.shared, counts, clock.mono);
@@ -63,9 +64,11 @@ impl<J: Journal> CoreLoop<J> {
         if let Err(ending) = settled {
             return self.drop_connection(place, ending);
         }
-        if connection.marks.unread && connection.may_read(&self.shared.limits) {
-            connection.marks.unread = false;
-            self.read_again(token);
+        let wanted = connection.wanted(&self.shared.limits);
+        if wanted != connection.interest {
+            connection.interest = wanted;
+            // It fails only when the system has no memory: then the clocks end the connection.
+            let _unwatched = epoll::modify(&self.epoll, &*connection, EventData::new_u64(token), wanted);
         }
     }
 }

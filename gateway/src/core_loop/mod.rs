@@ -21,9 +21,8 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use wire::Refusal;
 
-use crate::connection::Read;
 use crate::counts::{Counts, Ending};
-use crate::limits::{ENDING_MICROS, EVENTS, READ_BYTES, SUBMIT, SWEEP_MICROS};
+use crate::limits::{ENDING_MICROS, EVENTS, READ_BYTES, SWEEP_MICROS};
 use crate::listener::{Dealer, Listener};
 use crate::session::{Desk, Fault};
 use crate::shared::Shared;
@@ -35,13 +34,6 @@ use crate::wake::Wake;
 const WAKE: u64 = u64::MAX;
 /// Token of the listener.
 const LISTENER: u64 = u64::MAX - 1;
-/// What is watched of a connection, edge-triggered: the system says once that something happened,
-/// does not look again at every poll, and nothing needs to be changed while answers wait. Whoever
-/// leaves bytes unread has to remember it.
-const WATCHED: EventFlags =
-    EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
-/// The other side has said its last; what it said before may still wait to be read.
-const LAST: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
 /// What a loop is made of.
 pub struct LoopParts<J: Journal> {
@@ -110,8 +102,6 @@ pub struct CoreLoop<J: Journal> {
     /// Answers of this round, and the chains through them.
     ready: Vec<Told>,
     next: Vec<u32>,
-    /// Tokens of connections that may have more to read than was read.
-    again: Vec<u64>,
     /// Places of connections to be settled at the end of the round.
     touched: Vec<u32>,
     scratch: Vec<u8>,
@@ -150,7 +140,6 @@ impl<J: Journal> CoreLoop<J> {
             refused: Vec::new(),
             ready: Vec::new(),
             next: Vec::new(),
-            again: Vec::new(),
             touched: Vec::new(),
             scratch: Vec::new(),
             in_flight: 0,
@@ -193,7 +182,6 @@ impl<J: Journal> CoreLoop<J> {
                 token => self.event(token, flags, clock),
             }
         }
-        self.read_those_again(clock);
         self.take_arrivals(clock);
         self.core.submit(&mut self.jobs);
         let turn = self.core.turn(clock);
@@ -223,8 +211,7 @@ impl<J: Journal> CoreLoop<J> {
     }
 
     fn poll(&mut self, wait: Wait) -> io::Result<()> {
-        let idle = !self.more && self.again.is_empty();
-        let sleepy = wait == Wait::Sleep && idle && self.wake.may_sleep();
+        let sleepy = wait == Wait::Sleep && !self.more && self.wake.may_sleep();
         let micros = match &self.ending {
             _ if !sleepy => 0,
             None => SWEEP_MICROS,
@@ -244,52 +231,18 @@ impl<J: Journal> CoreLoop<J> {
     /// Something happened on a connection.
     fn event(&mut self, token: u64, flags: EventFlags, clock: Clock) {
         let Some((place, connection)) = self.slab.find(token) else { return };
-        if flags.contains(EventFlags::OUT) && connection.needs_care() && !connection.marks.touched {
-            connection.marks.touched = true;
+        if flags.contains(EventFlags::OUT) && !connection.touched {
+            connection.touched = true;
             self.touched.push(place);
         }
-        if !flags.intersects(EventFlags::IN | LAST) {
-            return;
-        }
-        connection.ends.last |= flags.intersects(LAST);
-        self.read_if_allowed(token, clock);
-    }
-
-    fn read_if_allowed(&mut self, token: u64, clock: Clock) {
-        let Some((_, connection)) = self.slab.find(token) else { return };
-        if connection.may_read(&self.shared.limits) {
+        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             self.read(token, clock);
-        } else {
-            connection.marks.unread = true;
         }
     }
 
-    /// There may be more to read than was read.
-    fn read_again(&mut self, token: u64) {
-        if let Some((_, connection)) = self.slab.find(token)
-            && !connection.marks.queued
-        {
-            connection.marks.queued = true;
-            self.again.push(token);
-        }
-    }
-
-    /// Those that had more to say than one read takes: once a round each, as everybody.
-    fn read_those_again(&mut self, clock: Clock) {
-        let queued = self.again.len();
-        for at in 0..queued {
-            let token = self.again[at];
-            if let Some((_, connection)) = self.slab.find(token) {
-                connection.marks.queued = false;
-                self.read_if_allowed(token, clock);
-            }
-        }
-        self.again.drain(..queued);
-    }
-
-    /// Reads once from a connection.
-    fn read(&mut self, token: u64, clock: Clock) -> Read {
-        let Some((place, connection)) = self.slab.find(token) else { return Read::Nothing };
+    /// Reads once from a connection; whether anything came.
+    fn read(&mut self, token: u64, clock: Clock) -> bool {
+        let Some((place, connection)) = self.slab.find(token) else { return false };
         let before = connection.partial_bytes();
         let mut desk = Desk {
             shared: &self.shared,
@@ -311,20 +264,19 @@ impl<J: Journal> CoreLoop<J> {
                 ending: Ending::Limit,
             });
         }
-        if connection.needs_care() && !connection.marks.touched {
-            connection.marks.touched = true;
-            self.touched.push(place);
-        }
         match received {
-            Err(ending) => self.drop_connection(place, ending),
-            Ok(read) if connection.wants_more(read) => self.read_again(token),
-            Ok(_) => {}
+            Ok(anything) => {
+                if connection.needs_care() && !connection.touched {
+                    connection.touched = true;
+                    self.touched.push(place);
+                }
+                anything
+            }
+            Err(ending) => {
+                self.drop_connection(place, ending);
+                false
+            }
         }
-        if self.jobs.len() >= SUBMIT {
-            // While they are still in the processor's cache.
-            self.core.submit(&mut self.jobs);
-        }
-        received.unwrap_or(Read::Nothing)
     }
 
     /// Closes a connection at once. Its answers, if any come, find nobody.
