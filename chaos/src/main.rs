@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chaos::points::{self, Points};
-use chaos::sim;
+use chaos::{kill, sim};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -49,6 +49,8 @@ enum Command {
         #[arg(long, default_value_t = 40)]
         seeds: u64,
     },
+    /// Kills the real server under load and compares what is left with what was acknowledged.
+    Kill(kill::Args),
 }
 
 fn main() -> ExitCode {
@@ -63,5 +65,6 @@ fn main() -> ExitCode {
         }
         #[cfg(feature = "mutants")]
         Command::Mutants { seeds } => ExitCode::from(chaos::mutants::run(&chaos::mutants::Hunt { seeds })),
+        Command::Kill(args) => ExitCode::from(kill::run(&args)),
     }
 }

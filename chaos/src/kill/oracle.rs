@@ -1,0 +1,197 @@
+//! What must be true of the ledger, worked out from the terminals' memory alone, and where it is not.
+//! Must never: ask the server what it should have.
+//! Laws: checks L1 (totals), L3 (nothing lost), L4 (nothing twice), L7 (the files are sound).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use wire::{Command, Request};
+
+use super::Trouble;
+use super::client::Link;
+use super::festival;
+use super::terminal::{Order, Terminal, What};
+
+/// Sums over everything that was decided.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    /// Balance of each wallet, minor units.
+    pub balances: BTreeMap<usize, i64>,
+    /// Records by kind, as the verifier names it: decided, and at most so many more.
+    kinds: BTreeMap<&'static str, (u64, u64)>,
+    declines: BTreeMap<&'static str, u64>,
+    /// What the desks took in.
+    cash: i64,
+    /// What was sold and not taken back.
+    sales: i64,
+}
+
+/// What does not hold.
+#[derive(Clone, Debug, Default)]
+pub struct Wrong {
+    /// Acknowledged and not there, or not as it was acknowledged.
+    pub lost: u64,
+    /// There more often than it was asked for.
+    pub doubled: u64,
+    /// Each, for a person.
+    pub said: Vec<String>,
+}
+
+impl Wrong {
+    /// Both together.
+    pub fn add(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.said.extend(other.said);
+    }
+
+    /// Decided requests that got another answer than their first.
+    pub fn changed(terminals: &[Terminal]) -> Self {
+        let tallies = || terminals.iter().map(|terminal| &terminal.tally);
+        let said = tallies().filter_map(|tally| tally.first_changed.as_ref());
+        let said = said.map(|changed| format!("L4: {changed}")).collect();
+        Self { lost: tallies().map(|tally| tally.changed).sum(), said, ..Self::default() }
+    }
+}
+
+impl Books {
+    /// From the memory of all terminals.
+    pub fn of(terminals: &[Terminal]) -> Self {
+        Self::sum(terminals.iter().flat_map(Terminal::orders))
+    }
+
+    /// From these requests.
+    pub fn sum<'a>(orders: impl Iterator<Item = &'a Order>) -> Self {
+        let mut books = Self::default();
+        orders.for_each(|order| books.add(order));
+        books
+    }
+
+    fn add(&mut self, order: &Order) {
+        let (decided, open) = self.kinds.entry(kind(order.command())).or_default();
+        let Some(answer) = order.answer else {
+            *open += 1;
+            return;
+        };
+        *decided += 1;
+        if !order.applied() {
+            *self.declines.entry(wire::codes::name(answer.code)).or_default() += 1;
+            return;
+        }
+        *self.balances.entry(order.wallet).or_default() += order.effect();
+        match order.what {
+            What::Open => {}
+            What::TopUp(amount) => self.cash += amount,
+            What::Purchase(_) | What::Void(..) => self.sales -= order.effect(),
+        }
+    }
+
+    /// Requests that nobody knows the fate of.
+    pub fn open(&self) -> u64 {
+        self.kinds.values().map(|(_, open)| open).sum()
+    }
+
+    /// Requests that were decided.
+    pub fn decided(&self) -> u64 {
+        self.kinds.values().map(|(decided, _)| decided).sum()
+    }
+
+    /// Compares with what `fanfare verify` says of the files. With requests open, only the bounds.
+    pub fn against(&self, verified: &Value) -> Wrong {
+        let mut wrong = Wrong::default();
+        if verified["sound"] != Value::Bool(true) {
+            wrong.said.push(format!("L7: the files are not sound: {}", verified["findings"]));
+        }
+        if verified["forks"] != 0 {
+            wrong.said.push(format!("L4: {} ids stand on two wallets", verified["forks"]));
+        }
+        for (kind, (decided, open)) in &self.kinds {
+            let found = verified["kinds"][kind].as_u64().unwrap_or(0);
+            let (lost, doubled) = (decided.saturating_sub(found), found.saturating_sub(decided + open));
+            wrong.lost += lost;
+            wrong.doubled += doubled;
+            if lost + doubled > 0 {
+                wrong.said.push(format!(
+                    "L3, L4: {found} records {kind:?}, but {decided} were answered and {open} are not known"
+                ));
+            }
+        }
+        if self.open() == 0 {
+            self.exactly(verified, &mut wrong.said);
+        }
+        wrong
+    }
+
+    fn exactly(&self, verified: &Value, wrong: &mut Vec<String>) {
+        let held: i64 = self.balances.values().sum();
+        let totals = [("wallet paid", -held), ("vendor sales", -self.sales), ("cash drawer", self.cash)];
+        for (kind, expected) in totals {
+            let total = verified["totals"].as_array().into_iter().flatten();
+            let found =
+                total.filter(|total| total["kind"] == kind).filter_map(|total| total["balance"].as_i64());
+            let found: i64 = found.sum();
+            if found != expected {
+                wrong.push(format!("L1: {kind} is {found} in the files, {expected} by the answers"));
+            }
+        }
+        let empty = serde_json::Map::new();
+        let declines = verified["declines"].as_object().unwrap_or(&empty);
+        let found = declines.iter().filter_map(|(name, count)| Some((name.as_str(), count.as_u64()?)));
+        let found: BTreeMap<&str, u64> = found.collect();
+        if found != self.declines {
+            wrong.push(format!("declines are {found:?} in the files, {:?} by the answers", self.declines));
+        }
+        if verified["wallets_open"].as_u64() != Some(self.balances.len() as u64) {
+            let opened = self.balances.len();
+            wrong.push(format!("{} wallets in the files, {opened} by the answers", verified["wallets_open"]));
+        }
+    }
+
+    /// Asks the server for every wallet's balance, as `terminal`. What it says that is not so.
+    pub fn against_statements(&self, server: SocketAddr, terminal: &mut Terminal) -> Result<Wrong, Trouble> {
+        let mut link = Link::open(server, terminal.device())?;
+        let mut wrong = Vec::new();
+        let all: Vec<(usize, i64)> =
+            self.balances.iter().map(|(wallet, balance)| (*wallet, *balance)).collect();
+        for some in all.chunks(STATEMENTS_AT_ONCE) {
+            let mut asked = BTreeMap::new();
+            link.send(|frame| {
+                for (wallet, balance) in some {
+                    if let (Some(id), Some(band)) = (terminal.read_id(), festival::band(*wallet)) {
+                        frame.push(&Request::balance(id, band));
+                        asked.insert(id, (*wallet, *balance));
+                    }
+                }
+            })?;
+            while !asked.is_empty() {
+                let mut answers = Vec::new();
+                link.receive(&mut answers)?;
+                for answer in answers {
+                    match asked.remove(&answer.id) {
+                        Some((_, expected)) if answer.balance == expected => {}
+                        Some((wallet, expected)) => wrong.push(format!(
+                            "wallet {wallet} holds {} by its statement, {expected} by the answers",
+                            answer.balance
+                        )),
+                        None => wrong.push(format!("L4: {answer:?} was not asked for")),
+                    }
+                }
+            }
+        }
+        Ok(Wrong { said: wrong, ..Wrong::default() })
+    }
+}
+
+/// Below the limit of a connection's requests in flight.
+const STATEMENTS_AT_ONCE: usize = 256;
+
+/// How `fanfare verify` names the records of a command.
+const fn kind(command: Command) -> &'static str {
+    match command {
+        Command::OpenWallet => "wallet opened",
+        Command::TopUp => "topped up",
+        Command::Void => "voided",
+        _ => "purchased",
+    }
+}
