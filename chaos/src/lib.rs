@@ -9,4 +9,5 @@ pub mod laws;
 pub mod mutants;
 pub mod points;
 pub mod sim;
+pub mod strace;
 pub mod world;

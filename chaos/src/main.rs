@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chaos::points::{self, Points};
-use chaos::{kill, sim};
+use chaos::{kill, sim, strace};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -51,6 +51,8 @@ enum Command {
     },
     /// Kills the real server under load and compares what is left with what was acknowledged.
     Kill(kill::Args),
+    /// Traces the real server: no answer before its flush, also when writes and flushes fail.
+    Strace(strace::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,5 +68,6 @@ fn main() -> ExitCode {
         #[cfg(feature = "mutants")]
         Command::Mutants { seeds } => ExitCode::from(chaos::mutants::run(&chaos::mutants::Hunt { seeds })),
         Command::Kill(args) => ExitCode::from(kill::run(&args)),
+        Command::Strace(args) => ExitCode::from(strace::run(&args)),
     }
 }
