@@ -1,5 +1,5 @@
 //! Damage against torn tail: the last frame torn at every byte, a bit flipped anywhere, files gone,
-//! swapped or cut short. Damage stops the start and is named; a torn tail is cut and kept (DESIGN 10).
+//! swapped or cut short. Damage stops the start and is named; a torn tail is cut and kept.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::sync::Arc;

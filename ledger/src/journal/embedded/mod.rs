@@ -1,4 +1,4 @@
-//! The embedded store: one log for all shards of a node, in one directory (DESIGN 8 and 10).
+//! The embedded store: one log for all shards of a node, in one directory.
 //!
 //! A block goes from a [`Port`] into the queue of `shared`; whoever holds the commit token (`writer`)
 //! gathers the ready blocks of all shards into one frame, writes it to the current `segment`, flushes
