@@ -99,8 +99,13 @@ fn runs(args: &Args) -> Result<Vec<String>, Trouble> {
     // strace counts the calls of each thread by itself, and a part that is started anew is a new thread:
     // from a third of the calls on, there are few failures and at least one.
     for (call, error) in FAULTS {
-        let when = random.u64(flushes / 3..=flushes / 2).max(1);
-        let fault = traced(args, Some(format!("inject={call}:error={error}:when={when}")))?;
+        let mut when = random.u64(flushes / 3..=flushes / 2).max(1);
+        let mut fault = traced(args, Some(format!("inject={call}:error={error}:when={when}")))?;
+        // How many calls a thread makes depends on how its writes group: earlier, if none was struck.
+        while fault.judge.counts.struck == 0 && when > 8 {
+            when /= 2;
+            fault = traced(args, Some(format!("inject={call}:error={error}:when={when}")))?;
+        }
         let Counts { injected, struck, unknown, answers, .. } = fault.judge.counts;
         println!(
             "{call} fails with {error} at call {when} of a thread: {injected} failed, {struck} requests in those \
