@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 /// Folders that are no part of the project: what builds and runs leave behind.
 const LEFT_BEHIND: [&str; 3] = ["target", "reports", "proptest-regressions"];
 
-/// One text file.
+/// One file.
 pub struct File {
     /// From the root, with `/`.
     pub path: String,
-    /// All of it.
+    /// All of it; empty for what is no text.
     pub text: String,
 }
 
@@ -25,7 +25,7 @@ impl Tree {
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
     }
 
-    /// Every text file under `root`, without dot folders (`.ci` excepted) and what runs leave behind.
+    /// Every file under `root`, without dot folders (`.ci` excepted) and what runs leave behind.
     pub fn read(root: &Path) -> Self {
         let mut tree = Self { files: Vec::new() };
         tree.walk(root, "");
@@ -50,7 +50,9 @@ impl Tree {
             }
             if entry.file_type().unwrap().is_dir() {
                 self.walk(root, &path);
-            } else if let Ok(text) = std::fs::read_to_string(entry.path()) {
+            } else {
+                // A picture has a path that documents point at, and no text.
+                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
                 self.files.push(File { path, text });
             }
         }
