@@ -9,6 +9,14 @@ use hashbrown::HashMap;
 /// A table from numbers to anything.
 pub(crate) type Table<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
+/// The hash of a number, for tables that keep their keys elsewhere.
+#[inline]
+pub(crate) fn hash_of(number: u64) -> u64 {
+    let mut mix = Mix::default();
+    mix.write_u64(number);
+    mix.finish()
+}
+
 /// One multiplication and a rotation a word: wallet numbers of one shard are equal modulo the
 /// number of shards, so they have to be mixed once.
 #[derive(Clone, Copy, Default)]

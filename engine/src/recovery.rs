@@ -1,13 +1,16 @@
 //! Recovery by full replay: one pass over the log, shards in parallel, chain verified. Also the
 //! rebuild of one shard while the others go on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use actors::festival::Festival;
 use actors::replay::apply_block;
 use actors::shard_state::ShardState;
 use ledger::block::{Block, BlockError, Head};
-use ledger::ids::ShardId;
+use ledger::ids::{ShardId, Version};
 use ledger::journal::{Replay, ReplayError};
 use ledger::record::leb::Reader;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
 /// Why a shard could not be recovered.
@@ -43,7 +46,7 @@ pub type Recovered = (ShardState, Head);
 pub fn rebuild(replay: &dyn Replay, shard: ShardId) -> Result<Recovered, RecoveryError> {
     let mut recovering = Recovering::new(shard);
     replay.replay(Some(shard), &mut |block| {
-        recovering.apply(&block);
+        recovering.apply(&block, &mut None);
         Ok(())
     })?;
     recovering.finish()
@@ -110,6 +113,7 @@ impl Door {
 /// Applies the blocks of every `threads`-th shard. Shards come into being with their first block.
 fn work(worker: usize, threads: usize, batches: &crossbeam_channel::Receiver<Vec<u8>>) -> Vec<Recovering> {
     let mut recovering: Vec<Recovering> = Vec::new();
+    let mut shared = None;
     while let Ok(batch) = batches.recv() {
         let mut reader = Reader::new(&batch);
         while reader.left() > 0 {
@@ -119,7 +123,7 @@ fn work(worker: usize, threads: usize, batches: &crossbeam_channel::Receiver<Vec
                 let number = u16::try_from(recovering.len() * threads + worker).unwrap_or(u16::MAX);
                 recovering.push(Recovering::new(ShardId(number)));
             }
-            recovering[index].apply(&block);
+            recovering[index].apply(&block, &mut shared);
         }
     }
     recovering
@@ -137,11 +141,14 @@ impl Recovering {
         Self { state: ShardState::new(shard), head: Head::default(), stopped: None }
     }
 
-    /// Applies the next block. A block that cannot be applied stops this shard only.
-    fn apply(&mut self, block: &Block<'_>) {
+    /// Applies the next block. A block that cannot be applied stops this shard only. A festival that
+    /// another shard of this thread adopted too is held once, from the start: dozens of large ones
+    /// would leave holes in memory that nothing fills again.
+    fn apply(&mut self, block: &Block<'_>, shared: &mut Option<Arc<Festival>>) {
         if self.stopped.is_some() {
             return;
         }
+        let before = self.version();
         let (shard, seq) = (block.header.shard, block.header.seq);
         let continued = block.header.continues(&self.head);
         let applied = continued.map_err(|error| RecoveryError::Block { shard, seq, error }).and_then(|()| {
@@ -153,6 +160,13 @@ impl Recovering {
             Ok(()) => self.head = block.header.head(),
             Err(error) => self.stopped = Some(error),
         }
+        if self.version() != before {
+            self.state.share_configuration(shared);
+        }
+    }
+
+    fn version(&self) -> Option<Version> {
+        self.state.adopted().map(|adopted| adopted.version)
     }
 
     fn finish(self) -> Result<Recovered, RecoveryError> {

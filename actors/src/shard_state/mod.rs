@@ -198,7 +198,7 @@ impl ShardState {
     /// Asks the processor for the lines that deciding about this wallet will touch first.
     #[inline]
     pub fn prefetch_slot(&self, number: WalletNumber) -> Option<u32> {
-        let slot = self.slots.find(number)?;
+        let slot = self.slots.guess(number)?;
         crate::prefetch::soon(self.slots.at(slot));
         Some(slot)
     }

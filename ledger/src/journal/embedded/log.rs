@@ -37,10 +37,10 @@ pub struct LogConfig {
     pub reserve_bytes: u64,
     /// Most ready bytes that a commit writes on the caller's own thread.
     pub inline_bytes: usize,
-    /// A write and flush above this many microseconds is slow ...
+    /// A write and flush above this many microseconds is slow. After two in a row the worker writes,
+    /// until one is fast again: a single hiccup of a good disk shall not cost every tap a thread
+    /// switch, and a slow disk shall not hold up a core loop.
     pub slow_flush_micros: u64,
-    /// ... and leaves writing to the worker for so long.
-    pub inline_pause_micros: u64,
     /// How often the MARK is written.
     pub mark_every_micros: u64,
     /// Most look-ups that wait.
@@ -61,7 +61,6 @@ impl LogConfig {
             reserve_bytes: 1 << 20,
             inline_bytes: 64 << 10,
             slow_flush_micros: 5_000,
-            inline_pause_micros: 100_000,
             mark_every_micros: 1_000_000,
             lookups: 1_024,
             generation: 1,

@@ -1,6 +1,5 @@
 //! One loop's door to the log. What it submitted is reported to its own inbox.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, TryLockError};
 
 use super::shared::{Inbox, Shared};
@@ -25,7 +24,7 @@ impl Port {
     /// Writes on this thread if that is the fastest way; `false` if the worker is to do it.
     fn write_inline(&self) -> bool {
         let shared = &self.shared;
-        if shared.now() < shared.inline_from.load(Ordering::Relaxed) {
+        if shared.disk_is_slow() {
             return false;
         }
         match shared.writer.try_lock() {

@@ -126,8 +126,8 @@ pub struct Shared {
     pub(super) lookups: Lookups,
     inboxes: Mutex<Vec<Arc<Inbox>>>,
     room: AtomicU64,
-    /// Until when (microseconds of the clock) nothing is written inline, after a slow flush.
-    pub(super) inline_from: AtomicU64,
+    /// Slow flushes since the last fast one.
+    pub(super) slow_in_a_row: AtomicU64,
     pub(super) counters: Counters,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
@@ -160,7 +160,7 @@ impl Shared {
             tail: Mutex::new(parts.tail),
             inboxes: Mutex::default(),
             room: AtomicU64::new(0),
-            inline_from: AtomicU64::new(0),
+            slow_in_a_row: AtomicU64::new(0),
             counters: Counters::default(),
             lock: Mutex::new(Some(parts.lock)),
         };
@@ -225,6 +225,11 @@ impl Shared {
         self.publish_room(&queue);
         let flying = queue.flying.iter_mut().find(|(flying, _)| *flying == shard);
         flying.map(|(_, owner)| *owner = Arc::clone(inbox)).is_some()
+    }
+
+    /// Whether a write would hold its thread up for long: then it is the worker's.
+    pub(super) fn disk_is_slow(&self) -> bool {
+        self.slow_in_a_row.load(Ordering::Relaxed) >= 2
     }
 
     /// Bytes of blocks that can still be taken.

@@ -142,8 +142,9 @@ impl Writer {
         shared.counters.flushed(took);
         if took > shared.config.slow_flush_micros {
             add(&shared.counters.slow, 1);
-            let until = began.saturating_add(took).saturating_add(shared.config.inline_pause_micros);
-            shared.inline_from.store(until, Ordering::Relaxed);
+            shared.slow_in_a_row.fetch_add(1, Ordering::Relaxed);
+        } else {
+            shared.slow_in_a_row.store(0, Ordering::Relaxed);
         }
         let bytes = pages.len() * super::disk::PAGE;
         self.current.offset += bytes as u64;
