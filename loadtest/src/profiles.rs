@@ -24,6 +24,9 @@ const GUEST_TOP_UP: (i64, i64) = (3_000, 15_000);
 /// Length of a limit lane beside a profile.
 const LIMIT_NS: u64 = 3 * SECOND_NS;
 
+/// Length of the limit lane at a festival's own rate: some hundred thousand answers.
+const SAME_RATE_NS: u64 = 10 * SECOND_NS;
+
 /// What a profile does.
 #[derive(Debug, Clone)]
 pub enum Profile {
@@ -113,6 +116,9 @@ pub fn run(
     };
     session.prepare(from, to, 1, progress)?;
     limits(bench, name, limit_shape, progress)?;
+    if let Profile::Festival(day) = profile {
+        same_rate_limit(bench, day, progress)?;
+    }
     match profile {
         Profile::Sales { shape, .. } => {
             session.sales(&LaneName::measured(name, "server", 1), shape, None, progress)
@@ -142,6 +148,12 @@ fn limits(bench: &Bench, name: &str, mut shape: Shape, progress: Progress<'_>) -
     }
     let disk = DiskLane { write_size: 4 << 10, rate: None, length_ns: LIMIT_NS };
     bench.disk(&LaneName::limit(name, "append-4k", 1), disk, progress)
+}
+
+/// What an echo that appends and flushes answers at the festival's own mean rate and terminals.
+fn same_rate_limit(bench: &Bench, day: &FestivalDay, progress: Progress<'_>) -> Result<()> {
+    let shape = Shape::open(day.terminals, day.curve().mean_rate(), SAME_RATE_NS.min(day.length_ns));
+    bench.echo(&LaneName::limit("festival", "echo-flush", 1), &shape, true, progress)
 }
 
 fn festival(session: &mut Session<'_>, day: &FestivalDay, progress: Progress<'_>) -> Result<()> {
