@@ -144,7 +144,7 @@ impl Recovering {
     /// Applies the next block. A block that cannot be applied stops this shard only. A festival that
     /// another shard of this thread adopted too is held once, from the start: dozens of large ones
     /// would leave holes in memory that nothing fills again.
-    fn apply(&mut self, block: &Block<'_>, shared: &mut Option<Arc<Festival>>) {
+    fn apply(&mut self, block: &Block<'_>, common: &mut Option<Arc<Festival>>) {
         if self.stopped.is_some() {
             return;
         }
@@ -161,7 +161,7 @@ impl Recovering {
             Err(error) => self.stopped = Some(error),
         }
         if self.version() != before {
-            self.state.share_configuration(shared);
+            self.state.share_configuration(common);
         }
     }
 
