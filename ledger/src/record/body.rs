@@ -2,7 +2,10 @@
 
 use smallvec::SmallVec;
 
-use crate::ids::{Epoch, FestivalId, ItemId, LedgerId, RecordNumber, RequestId, Version};
+use super::message::Message;
+use crate::ids::{
+    Epoch, FestivalId, ItemId, LedgerId, RecordNumber, RequestId, ShardId, VendorId, Version, WalletNumber,
+};
 use crate::money::VatRate;
 
 /// The number of a body's kind, as it stands in the encoded record. Never changes its meaning.
@@ -29,15 +32,25 @@ pub enum Kind {
     Cancelled = 20,
     /// An id closed before it took effect.
     Burned = 21,
+    /// Money left a wallet for another.
+    TransferSent = 22,
     /// An actor is kept from acting after repeated panics.
     Quarantined = 32,
     /// A quarantine is lifted.
     Released = 33,
+    /// A message was taken and decided.
+    Delivered = 34,
+    /// A message was taken that nobody could decide.
+    DeadLettered = 35,
+    /// Messages of a channel are known to be taken.
+    Acknowledged = 36,
+    /// A vendor's sales left a shard for the vendor's home.
+    Swept = 37,
 }
 
 impl Kind {
     /// Every kind of this level.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::LedgerOpened,
         Self::EpochOpened,
         Self::ConfigurationStaged,
@@ -48,8 +61,13 @@ impl Kind {
         Self::Voided,
         Self::Cancelled,
         Self::Burned,
+        Self::TransferSent,
         Self::Quarantined,
         Self::Released,
+        Self::Delivered,
+        Self::DeadLettered,
+        Self::Acknowledged,
+        Self::Swept,
     ];
 
     /// The kind of this number; `None` for one this level does not know.
@@ -70,8 +88,13 @@ impl Kind {
             Self::Voided => "voided",
             Self::Cancelled => "cancelled",
             Self::Burned => "burned",
+            Self::TransferSent => "transfer sent",
             Self::Quarantined => "quarantined",
             Self::Released => "released",
+            Self::Delivered => "delivered",
+            Self::DeadLettered => "dead-lettered",
+            Self::Acknowledged => "acknowledged",
+            Self::Swept => "swept",
         }
     }
 }
@@ -225,6 +248,37 @@ pub enum Body {
     Quarantined,
     /// The wallet of the envelope may act again.
     Released,
+    /// The wallet of the envelope pays (or was to pay) another one.
+    TransferSent {
+        /// Who is to have it.
+        payee: WalletNumber,
+        /// Minor units.
+        amount: i64,
+    },
+    /// The message that the envelope takes, decided by the actor it was for.
+    Delivered {
+        /// As it was sent.
+        message: Message,
+    },
+    /// The message that the envelope takes; its actor is not there, or could not decide.
+    DeadLettered {
+        /// As it was sent.
+        message: Message,
+    },
+    /// The outbox of a channel may forget these messages: the receiver has taken them for good.
+    Acknowledged {
+        /// The receiver.
+        to: ShardId,
+        /// The last message it has taken.
+        up_to: u64,
+    },
+    /// What the stripe of a vendor held leaves for the vendor's home.
+    Swept {
+        /// The vendor.
+        vendor: VendorId,
+        /// Minor units, above zero.
+        amount: i64,
+    },
 }
 
 impl Body {
@@ -243,6 +297,11 @@ impl Body {
             Self::Burned { .. } => Kind::Burned,
             Self::Quarantined => Kind::Quarantined,
             Self::Released => Kind::Released,
+            Self::TransferSent { .. } => Kind::TransferSent,
+            Self::Delivered { .. } => Kind::Delivered,
+            Self::DeadLettered { .. } => Kind::DeadLettered,
+            Self::Acknowledged { .. } => Kind::Acknowledged,
+            Self::Swept { .. } => Kind::Swept,
         }
     }
 }

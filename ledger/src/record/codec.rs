@@ -4,15 +4,16 @@
 use thiserror::Error;
 
 use super::leb::{self, ReadError, Reader};
+use super::message::{put_message, put_sent, put_taken, take_message, take_sent, take_taken};
 use super::{
-    Body, DeclineCode, Envelope, Genesis, Kind, Line, Lines, MAX_RECORD_BYTES, Mode, Rare, Record, Tax,
+    Body, DeclineCode, Envelope, Genesis, Kind, Line, Lines, MAX_RECORD_BYTES, Mail, Mode, Rare, Record, Tax,
     Taxes, Tender,
 };
 use crate::account::{Account, AccountKind};
 use crate::entry::{Entry, EntryError, Posting};
 use crate::ids::{
-    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RecordNumber, RequestId, TagNumber,
-    TillId, Version, WalletNumber, ZoneId,
+    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RecordNumber, RequestId, ShardId,
+    TagNumber, TillId, VendorId, Version, WalletNumber, ZoneId,
 };
 use crate::money::{Currency, VatRate};
 
@@ -75,8 +76,10 @@ mod bit {
     pub(super) const POSTINGS: u32 = 1 << 18;
     pub(super) const CONFIRMED: u32 = 1 << 19;
     pub(super) const POSITION: u32 = 1 << 20;
+    pub(super) const TAKEN: u32 = 1 << 21;
+    pub(super) const SENT: u32 = 1 << 22;
     /// Bits above are reserved; a record that has one is of a later level.
-    pub(super) const ALL: u32 = (1 << 21) - 1;
+    pub(super) const ALL: u32 = (1 << 23) - 1;
 }
 
 /// In a posting's first byte: the owner is the record's wallet and is not repeated.
@@ -125,6 +128,9 @@ fn presence(record: &Record, prologue: &Prologue) -> u32 {
             | on(rare.long_id.is_some(), bit::LONG_ID)
             | on(rare.zone.is_some(), bit::ZONE);
     }
+    if let Some(mail) = &envelope.mail {
+        presence |= on(mail.taken.is_some(), bit::TAKEN) | on(!mail.sent.is_empty(), bit::SENT);
+    }
     match &record.body {
         Body::Purchased { confirmed, .. } => presence | on(*confirmed, bit::CONFIRMED),
         Body::Voided { position, .. } => presence | on(position.is_some(), bit::POSITION),
@@ -171,6 +177,18 @@ fn put_envelope(out: &mut Vec<u8>, record: &Record, presence: u32) {
     }
     if let Some(decline) = record.decline {
         out.push(decline.0.get());
+    }
+    if let Some(mail) = &envelope.mail {
+        put_mail(out, mail);
+    }
+}
+
+fn put_mail(out: &mut Vec<u8>, mail: &Mail) {
+    if let Some(taken) = &mail.taken {
+        put_taken(out, taken);
+    }
+    if !mail.sent.is_empty() {
+        put_sent(out, &mail.sent);
     }
 }
 
@@ -237,6 +255,19 @@ fn put_body(out: &mut Vec<u8>, body: &Body) {
         Body::Cancelled { position } => leb::put(out, position.0),
         Body::Burned { check } => out.extend_from_slice(&check.to_le_bytes()),
         Body::Quarantined | Body::Released => {}
+        Body::TransferSent { payee, amount } => {
+            out.extend_from_slice(&payee.get().to_le_bytes());
+            leb::put_signed(out, *amount);
+        }
+        Body::Delivered { message } | Body::DeadLettered { message } => put_message(out, message),
+        Body::Acknowledged { to, up_to } => {
+            leb::put(out, to.0.into());
+            leb::put(out, *up_to);
+        }
+        Body::Swept { vendor, amount } => {
+            leb::put(out, vendor.get().into());
+            leb::put_signed(out, *amount);
+        }
     }
 }
 
@@ -352,6 +383,11 @@ fn take_envelope(
     } else {
         None
     };
+    if presence & (bit::TAKEN | bit::SENT) != 0 {
+        let taken = if has(bit::TAKEN) { Some(take_taken(reader)?) } else { None };
+        let sent = if has(bit::SENT) { take_sent(reader)? } else { smallvec::SmallVec::new() };
+        envelope.mail = Some(Box::new(Mail { taken, sent }));
+    }
     Ok((envelope, decline))
 }
 
@@ -444,6 +480,18 @@ fn take_body(reader: &mut Reader<'_>, kind: Kind, presence: u32) -> Result<Body,
         Kind::Burned => Body::Burned { check: reader.u64()? },
         Kind::Quarantined => Body::Quarantined,
         Kind::Released => Body::Released,
+        Kind::TransferSent => {
+            let payee = nonzero(reader, reader.clone().u64()?, 8, WalletNumber::new)?;
+            Body::TransferSent { payee, amount: reader.leb_signed()? }
+        }
+        Kind::Delivered => Body::Delivered { message: take_message(reader)? },
+        Kind::DeadLettered => Body::DeadLettered { message: take_message(reader)? },
+        Kind::Acknowledged => {
+            Body::Acknowledged { to: ShardId(reader.leb_as()?), up_to: reader.leb()? }
+        }
+        Kind::Swept => {
+            Body::Swept { vendor: small(reader, VendorId::new)?, amount: reader.leb_signed()? }
+        }
     })
 }
 

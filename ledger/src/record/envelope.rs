@@ -1,6 +1,7 @@
 //! The part every record shares. Each field has its place from the first format on; an absent one
 //! costs a bit.
 
+use super::message::Mail;
 use crate::ids::{At, DeviceNumber, OperatorId, RequestId, TagNumber, TillId, Version, WalletNumber, ZoneId};
 
 /// How the sale was made.
@@ -68,4 +69,6 @@ pub struct Envelope {
     pub replaces: Option<RequestId>,
     /// Seldom present fields; never `Some` of all-absent.
     pub rare: Option<Box<Rare>>,
+    /// Messages taken and sent; never `Some` of neither.
+    pub mail: Option<Box<Mail>>,
 }

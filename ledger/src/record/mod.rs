@@ -6,11 +6,13 @@ mod body;
 mod codec;
 mod envelope;
 pub mod leb;
+mod message;
 mod sample;
 
 pub use body::{Body, Genesis, Kind, Line, Lines, Tax, Taxes, Tender};
 pub use codec::{CodecError, Prologue, decode, encode};
 pub use envelope::{Envelope, Mode, Rare};
+pub use message::{Mail, Message, Sent, Taken};
 pub use sample::{sample, sample_of};
 
 use crate::entry::Entry;

@@ -5,13 +5,14 @@
 use std::num::{NonZeroU8, NonZeroU32};
 
 use super::{
-    Body, DeclineCode, Envelope, Genesis, Kind, Line, Lines, Mode, Rare, Record, Tax, Taxes, Tender,
+    Body, DeclineCode, Envelope, Genesis, Kind, Line, Lines, Mail, Message, Mode, Rare, Record, Sent, Taken,
+    Tax, Taxes, Tender,
 };
 use crate::account::{Account, AccountKind};
 use crate::entry::{Entry, Posting};
 use crate::ids::{
-    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RecordNumber, RequestId, TagNumber,
-    TillId, Version, WalletNumber, ZoneId,
+    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RecordNumber, RequestId, ShardId,
+    TagNumber, TillId, VendorId, Version, WalletNumber, ZoneId,
 };
 use crate::money::{BALANCE_LIMIT, Currency, VatRate};
 
@@ -19,6 +20,9 @@ use crate::money::{BALANCE_LIMIT, Currency, VatRate};
 const CURRENCIES: [u16; 4] = [978, 392, 48, 756];
 /// Sampled times lie below this (2^52 microseconds, the year 2112), so that any base fits.
 const AT_LIMIT: u64 = 1 << 52;
+
+/// Where a number can be no vendor's.
+const VENDOR: VendorId = VendorId::new(1).unwrap();
 
 /// A record that the codec takes, of any kind, with any fields present. `choose(n)` answers with a
 /// number below `n`; a chooser that always answers 0 gives the smallest record. What the record
@@ -104,6 +108,46 @@ fn envelope(choose: &mut impl FnMut(u64) -> u64, at: At) -> Envelope {
         policy: version(choose),
         replaces: maybe(choose, wide).and_then(RequestId::new),
         rare: if choose(4) == 3 { rare(choose) } else { None },
+        mail: if choose(4) == 3 { mail(choose) } else { None },
+    }
+}
+
+/// `None` rather than neither taken nor sent: that has no encoding of its own.
+fn mail(choose: &mut impl FnMut(u64) -> u64) -> Option<Box<Mail>> {
+    let taken = maybe(choose, |choose| Taken { from: ShardId(short(choose)), number: wide(choose).max(1) });
+    let sent = |choose: &mut _| Sent {
+        to: ShardId(short(&mut *choose)),
+        number: wide(&mut *choose).max(1),
+        message: message(choose),
+    };
+    let count = index(choose, 4);
+    let sent = (0..count).map(|_| sent(&mut *choose)).collect();
+    let mail = Mail { taken, sent };
+    if mail == Mail::default() { None } else { Some(Box::new(mail)) }
+}
+
+fn message<C: FnMut(u64) -> u64>(choose: &mut C) -> Message {
+    if choose(3) < 2 {
+        return request(choose);
+    }
+    let (number, why) = (wide(choose).max(1), DeclineCode(NonZeroU8::MIN.saturating_add(byte(choose).min(254))));
+    Message::Returned { number, why, message: Box::new(request(choose)) }
+}
+
+/// A message that is no return.
+fn request(choose: &mut impl FnMut(u64) -> u64) -> Message {
+    let currency = Currency::from_numeric(CURRENCIES[index(choose, CURRENCIES.len())]).unwrap_or(Currency::EUR);
+    let (payer, payee) = (WalletNumber::new(wide(choose).max(1)), WalletNumber::new(wide(choose).max(1)));
+    match (payer, payee, VendorId::new(narrow(choose).max(1))) {
+        (Some(payer), Some(payee), _) if choose(2) == 0 => Message::Transfer {
+            festival: FestivalId(short(choose)),
+            payer,
+            payee,
+            currency,
+            amount: signed(choose),
+        },
+        (_, _, Some(vendor)) => Message::Swept { vendor, currency, amount: signed(choose) },
+        _ => Message::Swept { vendor: VENDOR, currency, amount: 1 },
     }
 }
 
@@ -149,6 +193,17 @@ fn body(kind: Kind, declined: bool, choose: &mut impl FnMut(u64) -> u64) -> Body
         Kind::Burned => Body::Burned { check: wide(choose) },
         Kind::Quarantined => Body::Quarantined,
         Kind::Released => Body::Released,
+        Kind::TransferSent => match WalletNumber::new(wide(choose).max(1)) {
+            Some(payee) => Body::TransferSent { payee, amount: signed(choose) },
+            None => Body::Quarantined,
+        },
+        Kind::Delivered => Body::Delivered { message: message(choose) },
+        Kind::DeadLettered => Body::DeadLettered { message: message(choose) },
+        Kind::Acknowledged => Body::Acknowledged { to: ShardId(short(choose)), up_to: wide(choose) },
+        Kind::Swept => match VendorId::new(narrow(choose).max(1)) {
+            Some(vendor) => Body::Swept { vendor, amount: signed(choose) },
+            None => Body::Quarantined,
+        },
     }
 }
 
