@@ -81,6 +81,10 @@ impl Keys {
                 }
             }
             Command::Void { sale } => hasher.write_u64(sale.get()),
+            Command::Transfer { payee, amount } => {
+                hasher.write_u64(payee.get());
+                hasher.write_i64(*amount);
+            }
         }
         // The low half: 32 bits are what a remembered id has room for.
         #[expect(clippy::cast_possible_truncation)]

@@ -58,6 +58,10 @@ codes! {
     NoSuchSale = 11 "no_such_sale",
     /// The opening cannot be taken back: the wallet holds money or has a history.
     WalletInUse = 12 "wallet_in_use",
+    /// A message found nobody to decide it: it went back.
+    Undeliverable = 13 "undeliverable",
+    /// The money is on its way to another wallet, or there: it cannot be taken back.
+    TransferGone = 14 "transfer_gone",
 }
 
 codes! {
@@ -105,6 +109,10 @@ codes! {
     Quarantined = 83 "quarantined",
     /// The amount is below the festival's smallest top-up.
     AmountTooSmall = 84 "amount_too_small",
+    /// The festival does not let wallets pay each other.
+    TransfersOff = 85 "transfers_off",
+    /// Payer and payee are one wallet.
+    SameWallet = 86 "same_wallet",
 }
 
 impl Decline {
@@ -162,9 +170,9 @@ mod tests {
 
     #[test]
     fn outcomes_survive_their_byte() {
-        for number in 0..=12 {
+        for number in 0..=14 {
             assert_eq!(Outcome::from_number(number).map(Outcome::number), Some(number));
         }
-        assert_eq!(Outcome::from_number(13), None);
+        assert_eq!(Outcome::from_number(15), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What a terminal may ask of an actor, with the tag already turned into its number.
 
-use ledger::ids::{At, DeviceNumber, FestivalId, OperatorId, RequestId, TillId, ZoneId};
+use ledger::ids::{At, DeviceNumber, FestivalId, OperatorId, RequestId, TillId, WalletNumber, ZoneId};
 use ledger::record::{Body, Mode, Record, Tender};
 use smallvec::SmallVec;
 
@@ -46,6 +46,13 @@ pub enum Command {
         /// The id of the sale.
         sale: RequestId,
     },
+    /// Pay another wallet.
+    Transfer {
+        /// Who is to have it.
+        payee: WalletNumber,
+        /// Minor units.
+        amount: i64,
+    },
     /// Balance and last movements.
     Balance,
     /// Take the request with this id back, or close the id.
@@ -65,6 +72,7 @@ impl Command {
             Self::Balance => 5,
             Self::Cancel => 6,
             Self::Lookup => 7,
+            Self::Transfer { .. } => 8,
         }
     }
 }
@@ -144,12 +152,17 @@ fn command_of(body: &Body) -> Option<Command> {
             confirmed: *confirmed,
         },
         Body::Voided { sale, .. } => Command::Void { sale: *sale },
+        Body::TransferSent { payee, amount } => Command::Transfer { payee: *payee, amount: *amount },
         Body::Cancelled { .. } | Body::Burned { .. } => Command::Cancel,
         Body::LedgerOpened(_)
         | Body::EpochOpened { .. }
         | Body::ConfigurationStaged { .. }
         | Body::ConfigurationAdopted { .. }
         | Body::Quarantined
-        | Body::Released => return None,
+        | Body::Released
+        | Body::Delivered { .. }
+        | Body::DeadLettered { .. }
+        | Body::Acknowledged { .. }
+        | Body::Swept { .. } => return None,
     })
 }

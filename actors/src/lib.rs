@@ -8,9 +8,11 @@
 
 pub mod address;
 pub mod answer;
+pub mod channels;
 pub mod codes;
 pub mod command;
 pub mod festival;
+pub mod mail;
 mod paged;
 mod prefetch;
 pub mod replay;

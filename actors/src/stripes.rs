@@ -1,8 +1,10 @@
 //! Stripes: this shard's part of accounts that belong to no single actor (vendors, drawers ...).
 //! Nothing is decided on them, so a sale never waits for its vendor.
 
-use ledger::account::Account;
+use ledger::account::{Account, AccountKind};
 use ledger::entry::Posting;
+use ledger::ids::VendorId;
+use ledger::money::Currency;
 
 use crate::table::Table;
 
@@ -17,6 +19,16 @@ impl Stripes {
     pub(crate) fn post(&mut self, posting: &Posting) {
         let balance = self.0.entry(posting.account).or_insert(0);
         *balance = balance.saturating_add(posting.minor);
+    }
+
+    /// What vendors are owed here: the stripe of the next vendor after `after`.
+    pub(crate) fn next_vendor(&self, after: Option<VendorId>) -> Option<(VendorId, Currency, i64)> {
+        let sales = self.0.iter().filter(|(account, _)| account.kind == AccountKind::VendorSales);
+        let vendors = sales.filter_map(|(account, minor)| {
+            let vendor = VendorId::new(u32::try_from(account.owner).ok()?)?;
+            Some((vendor, account.currency, *minor))
+        });
+        vendors.filter(|(vendor, ..)| Some(*vendor) > after).min_by_key(|(vendor, ..)| *vendor)
     }
 
     /// All stripes in the order of their accounts.

@@ -11,8 +11,9 @@ use ledger::journal::{Event, Journal, Waker};
 use ledger::record::Body;
 
 use crate::counters::Counters;
-use crate::job::{Clock, Job, Message, Told};
+use crate::job::{Clock, Job, Message, Mono, Told};
 use crate::limits::CONTROL_ROOM;
+use crate::mail::{Letter, LocalPost, Post};
 use crate::shard::{Shard, Step};
 
 /// What travels between two cores.
@@ -22,6 +23,8 @@ pub enum Parcel {
     Jobs(Vec<Job>),
     /// Answers for connections of the receiver.
     Told(Vec<Told>),
+    /// Letters for shards of the receiver.
+    Letters(Vec<Letter>),
     /// A shard rebuilt on the recovery thread; boxed, it is large.
     Rebuilt(Box<(ShardState, Head)>),
 }
@@ -67,11 +70,30 @@ pub struct Core<J: Journal> {
     outgoing_jobs: Vec<Vec<Job>>,
     outgoing_told: Vec<Vec<Told>>,
     ready: Vec<Told>,
+    letters: Vec<Letter>,
+    post: Box<dyn Post>,
     events: Vec<Event>,
     counters: Counters,
     rebuilds: Vec<ShardId>,
     first: usize,
+    next_tick: Mono,
     death: Option<String>,
+}
+
+/// How often channels and timers are looked at, in microseconds.
+const TICK_MICROS: u64 = 50_000;
+
+/// What a shard may use while it does something.
+macro_rules! step {
+    ($core:expr, $clock:expr, $full:expr) => {
+        Step {
+            clock: $clock,
+            full: $full,
+            ready: &mut $core.ready,
+            letters: &mut $core.letters,
+            counters: &mut $core.counters,
+        }
+    };
 }
 
 /// After how many handed-over bytes the journal is given a chance to begin while the core goes on.
@@ -105,6 +127,7 @@ impl<J: Journal> Core<J> {
         }
         let shard = |(state, head)| Shard::new(state, head, ledger, epoch);
         let peers = layout.peers.len();
+        let post = Box::new(LocalPost::new(layout.clone()));
         Self {
             number,
             journal,
@@ -115,10 +138,13 @@ impl<J: Journal> Core<J> {
             outgoing_jobs: (0..peers).map(|_| Vec::new()).collect(),
             outgoing_told: (0..peers).map(|_| Vec::new()).collect(),
             ready: Vec::new(),
+            letters: Vec::new(),
+            post,
             events: Vec::new(),
             counters: Counters::default(),
             rebuilds: Vec::new(),
             first: 0,
+            next_tick: Mono(0),
             death: None,
         }
     }
@@ -160,7 +186,8 @@ impl<J: Journal> Core<J> {
     /// One round: events, decisions, blocks handed over, events once more.
     pub fn turn(&mut self, clock: Clock) -> Turn {
         if self.death.is_none() {
-            self.receive();
+            self.receive(clock);
+            self.tick(clock);
             self.take_events(clock);
             self.work(clock);
             let eager = !self.has_work();
@@ -168,6 +195,9 @@ impl<J: Journal> Core<J> {
             self.take_events(clock);
         }
         self.send_parcels();
+        if !self.letters.is_empty() {
+            self.post.post(&mut self.letters);
+        }
         Turn {
             more: self.has_work(),
             in_flight: self.shards.iter().any(Shard::in_flight),
@@ -186,7 +216,7 @@ impl<J: Journal> Core<J> {
         let mut handed_over = 0;
         for turn in 0..count {
             let shard = &mut self.shards[(self.first + turn) % count];
-            let mut step = Step { clock, full, ready: &mut self.ready, counters: &mut self.counters };
+            let mut step = step!(self, clock, full);
             if !shard.has_work() && shard.state().is_some() {
                 continue;
             }
@@ -210,7 +240,7 @@ impl<J: Journal> Core<J> {
         let mut events = std::mem::take(&mut self.events);
         self.journal.events(&mut events);
         for event in events.drain(..) {
-            let mut step = Step { clock, full: false, ready: &mut self.ready, counters: &mut self.counters };
+            let mut step = step!(self, clock, false);
             match event {
                 Event::Confirmed { head, draft } => {
                     if let Some(index) = self.own[usize::from(draft.shard().0)] {
@@ -239,11 +269,12 @@ impl<J: Journal> Core<J> {
     }
 
     /// What other cores and the recovery thread sent.
-    fn receive(&mut self) {
+    fn receive(&mut self, clock: Clock) {
         while let Ok(parcel) = self.inbox.try_recv() {
             match parcel {
                 Parcel::Jobs(jobs) => jobs.into_iter().for_each(|job| self.route(job)),
                 Parcel::Told(told) => self.ready.extend(told),
+                Parcel::Letters(letters) => self.arrive(letters, clock),
                 Parcel::Rebuilt(rebuilt) => self.install(*rebuilt),
             }
         }
@@ -252,9 +283,35 @@ impl<J: Journal> Core<J> {
     /// Goes on with a shard that was rebuilt.
     pub fn install(&mut self, (state, head): (ShardState, Head)) {
         let Some(index) = self.own[usize::from(state.shard().0)] else { return };
-        let clock = Clock { wall: ledger::ids::At(0), mono: crate::job::Mono(0) };
-        let mut step = Step { clock, full: false, ready: &mut self.ready, counters: &mut self.counters };
+        let clock = Clock { wall: ledger::ids::At(0), mono: Mono(0) };
+        let mut step = step!(self, clock, false);
         self.shards[index].install(state, head, &mut step);
+    }
+
+    fn arrive(&mut self, letters: Vec<Letter>, clock: Clock) {
+        for letter in letters {
+            let Some(index) = self.own.get(usize::from(letter.to.0)).copied().flatten() else { continue };
+            let mut step = step!(self, clock, false);
+            self.shards[index].arrive(letter, &mut step);
+        }
+    }
+
+    /// Letters to be written again, sweeps that are due.
+    fn tick(&mut self, clock: Clock) {
+        if clock.mono < self.next_tick {
+            return;
+        }
+        self.next_tick = Mono(clock.mono.0 + TICK_MICROS);
+        for index in 0..self.shards.len() {
+            let mut step = step!(self, clock, false);
+            self.shards[index].post_messages(&mut step);
+            self.shards[index].tick_sweep(clock.mono);
+        }
+    }
+
+    /// Carries letters in another way than within this process.
+    pub fn set_post(&mut self, post: Box<dyn Post>) {
+        self.post = post;
     }
 
     /// Sends what is meant for other cores. Jobs that find the way full are told to come back;

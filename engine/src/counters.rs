@@ -30,6 +30,14 @@ pub struct Counters {
     pub quarantined: u64,
     /// Records fetched as evidence.
     pub fetched: u64,
+    /// Messages taken from other shards, whatever came of them.
+    pub taken: u64,
+    /// Of these, that went back.
+    pub returned: u64,
+    /// Times a channel was sent again because nothing was heard.
+    pub resent: u64,
+    /// Stripes swept home.
+    pub swept: u64,
 }
 
 impl Counters {
@@ -68,6 +76,10 @@ impl Counters {
             (&mut self.rebuilds, other.rebuilds),
             (&mut self.quarantined, other.quarantined),
             (&mut self.fetched, other.fetched),
+            (&mut self.taken, other.taken),
+            (&mut self.returned, other.returned),
+            (&mut self.resent, other.resent),
+            (&mut self.swept, other.swept),
         ];
         for (mine, theirs) in pairs {
             *mine += theirs;

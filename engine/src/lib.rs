@@ -12,6 +12,7 @@ pub mod genesis;
 pub mod host;
 pub mod job;
 pub mod limits;
+pub mod mail;
 mod mailbox;
 pub mod node;
 pub mod recovery;

@@ -16,6 +16,19 @@ pub const PARKED_JOBS: usize = 1_024;
 /// Jobs looked up and prefetched together: enough to hide a cache miss behind the others.
 pub const SLICE: usize = 32;
 
+/// Letters of one channel that leave together; the rest follows with the next block or turn.
+pub const LETTERS_AT_A_TIME: usize = 256;
+
+/// After how many microseconds without an acknowledgement a message is sent again: some flushes of a
+/// slow disk, and far below what a person notices.
+pub const RESEND_MICROS: u64 = 200_000;
+
+/// How often vendors' stripes are swept home, in microseconds.
+pub const SWEEP_MICROS: u64 = 60_000_000;
+
+/// Vendors swept between two looks at the mailbox.
+pub const SWEEPS_AT_A_TIME: usize = 16;
+
 /// Room the disk must keep beyond all blocks in flight and filling, for control records.
 pub const CONTROL_ROOM: u64 = 1024 * 1024;
 

@@ -61,6 +61,18 @@ mutants! {
     TimeFalls = "time-falls",
     /// A device cancels another device's request.
     CancelFromAnyDevice = "cancel-from-any-device",
+    /// A message is taken although one before it is missing.
+    WatermarkBySequence = "watermark-by-sequence",
+    /// Messages are acknowledged before the record that takes them is confirmed.
+    AcknowledgedUnrecorded = "acknowledged-unrecorded",
+    /// What comes back is declined.
+    ReturnDeclined = "return-declined",
+    /// A message leaves before the record that sends it is confirmed.
+    DeliveredUnconfirmed = "delivered-unconfirmed",
+    /// Between two shards of one loop a message takes a short cut: not confirmed, not numbered again.
+    SameThreadShortCut = "same-thread-short-cut",
+    /// What was sent is not kept until it is acknowledged.
+    OutboxForgotten = "outbox-forgotten",
 }
 
 /// A request with this tag counter panics in `decide`, in a build with the `mutants` feature.

@@ -56,6 +56,7 @@ impl Festival {
             leb::put_signed(&mut out, minor);
         }
         leb::put(&mut out, limits.looks_repeated_seconds.into());
+        out.push(self.transfers.into());
         leb::put(&mut out, self.purse_order.len() as u64);
         out.extend(self.purse_order.iter().map(|purse| *purse as u8));
         out.push(self.local_time.cut_over_hour);
@@ -129,6 +130,11 @@ fn take_settings(reader: &mut Reader<'_>) -> Result<Settings, ReadError> {
             top_up_max: reader.leb_signed()?,
             largest_amount: reader.leb_signed()?,
             looks_repeated_seconds: reader.leb_as()?,
+        },
+        transfers: match reader.byte()? {
+            0 => false,
+            1 => true,
+            _ => return Err(reader.error("a flag that is neither 0 nor 1")),
         },
         purse_order: take_purses(reader)?,
         local_time: LocalTime {

@@ -179,6 +179,8 @@ pub struct Festival {
     pub purse_order: SmallVec<[Purse; 3]>,
     /// Its clock.
     pub local_time: LocalTime,
+    /// Whether wallets may pay each other: unlicensed issuers may not let them.
+    pub transfers: bool,
     vendors: Vec<Vendor>,
     items: Vec<Item>,
     tills: Vec<Till>,
@@ -223,12 +225,14 @@ pub struct Settings {
     pub purse_order: SmallVec<[Purse; 3]>,
     /// Its clock.
     pub local_time: LocalTime,
+    /// Whether wallets may pay each other.
+    pub transfers: bool,
 }
 
 impl Festival {
     /// A configuration, if everything in it that names something else names something there.
     pub fn new(settings: Settings, lists: Lists) -> Result<Self, FestivalError> {
-        let Settings { id, version, name, currency, limits, purse_order, local_time } = settings;
+        let Settings { id, version, name, currency, limits, purse_order, local_time, transfers } = settings;
         check_limits(&limits)?;
         let index = index_of(&lists)?;
         let Lists { vendors, items, tills, devices } = lists;
@@ -240,6 +244,7 @@ impl Festival {
             limits,
             purse_order,
             local_time,
+            transfers,
             vendors,
             items,
             tills,

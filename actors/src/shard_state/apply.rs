@@ -16,6 +16,9 @@ impl ShardState {
         self.last_at = self.last_at.max(record.at);
         mutant::trip(record.envelope.tag_counter, mutant::POISON_APPLY);
         self.next_record = number.next();
+        if let Some(mail) = &record.envelope.mail {
+            self.channels.apply(number, record, mail);
+        }
         match &record.body {
             Body::LedgerOpened(genesis) => self.genesis = Some(*genesis),
             Body::EpochOpened { epoch } => self.epoch = *epoch,
@@ -32,7 +35,12 @@ impl ShardState {
             | Body::Purchased { .. }
             | Body::Voided { .. }
             | Body::Cancelled { .. }
+            | Body::TransferSent { .. }
             | Body::Burned { .. } => self.apply_to_wallet(number, record),
+            Body::Acknowledged { to, up_to } => self.channels.acknowledge(*to, *up_to),
+            Body::Delivered { .. } | Body::DeadLettered { .. } | Body::Swept { .. } => {
+                self.post_message(record);
+            }
         }
     }
 
@@ -60,6 +68,17 @@ impl ShardState {
             _ => 0,
         };
         self.slots.find_or_create(wallet, check)
+    }
+
+    /// What a message brought, or a sweep took away.
+    fn post_message(&mut self, record: &Record) {
+        let wallet = record.envelope.wallet.and_then(|wallet| self.slots.find(wallet));
+        if let Some(slot) = wallet {
+            return self.post(slot, record);
+        }
+        for posting in record.entry.postings() {
+            self.stripes.post(posting);
+        }
     }
 
     fn post(&mut self, slot: u32, record: &Record) {

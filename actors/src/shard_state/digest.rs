@@ -8,7 +8,7 @@ use crate::codes::Decline;
 use crate::wallet::Wallet;
 
 /// Raised whenever the encoding below changes.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 impl ShardState {
     /// Hash of everything a decision can depend on.
@@ -40,7 +40,26 @@ impl ShardState {
             put(&mut hasher, u64::from(account.currency.numeric()));
             put(&mut hasher, balance.cast_unsigned());
         }
+        self.digest_channels(&mut hasher);
         *hasher.finalize().as_bytes()
+    }
+
+    fn digest_channels(&self, hasher: &mut Hasher) {
+        for (from, number) in self.channels.taken() {
+            put(hasher, from.0.into());
+            put(hasher, number);
+        }
+        for (to, outbox) in self.channels.outboxes() {
+            put(hasher, to.0.into());
+            put(hasher, outbox.sent());
+            put(hasher, outbox.acknowledged());
+            // What waits follows from the records that sent it, and those from the chain; their
+            // numbers and records tell two outboxes apart.
+            for waiting in outbox.waiting() {
+                put(hasher, waiting.number);
+                put(hasher, waiting.record.0);
+            }
+        }
     }
 
     fn digest_configuration(&self, hasher: &mut Hasher) {

@@ -13,11 +13,12 @@ pub use refunds::Refunds;
 use std::sync::Arc;
 
 use ledger::account::Account;
-use ledger::ids::{At, DeviceNumber, Epoch, RecordNumber, ShardId, Version, WalletNumber};
+use ledger::ids::{At, DeviceNumber, Epoch, RecordNumber, ShardId, VendorId, Version, WalletNumber};
 use ledger::money::Currency;
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Genesis, Prologue, Record};
 
+use crate::channels::Channels;
 use crate::answer::{Answer, Movement, Statement, Verdict};
 use crate::codes::{Decline, Outcome, Refusal};
 use crate::command::{Command, Request};
@@ -52,6 +53,10 @@ pub(crate) struct Context<'a> {
     /// Versions of configuration, catalogue and policy; all three move together until they are
     /// adopted apart.
     pub(crate) versions: (Option<Version>, Option<Version>, Option<Version>),
+    /// The shard, and how many there are.
+    pub(crate) shard: ShardId,
+    pub(crate) shards: u16,
+    pub(crate) channels: &'a Channels,
     evidence: Option<Evidence<'a>>,
 }
 
@@ -108,6 +113,7 @@ pub struct ShardState {
     memory: Memory,
     refunds: Refunds,
     stripes: Stripes,
+    channels: Channels,
 }
 
 impl ShardState {
@@ -124,6 +130,7 @@ impl ShardState {
             memory: Memory::default(),
             refunds: Refunds::default(),
             stripes: Stripes::default(),
+            channels: Channels::default(),
         }
     }
 
@@ -190,6 +197,21 @@ impl ShardState {
         self.stripes.sorted()
     }
 
+    /// The channels to and from other shards.
+    pub const fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    /// The stripe of the next vendor after `after`.
+    pub(crate) fn next_stripe(&self, after: Option<VendorId>) -> Option<(VendorId, Currency, i64)> {
+        self.stripes.next_vendor(after)
+    }
+
+    /// The wallet of this number, opened or not.
+    pub(crate) fn wallet_of(&self, number: WalletNumber) -> Option<&Wallet> {
+        self.slots.find(number).map(|slot| self.slots.at(slot))
+    }
+
     /// The second half of the hash of a wallet's first tag.
     pub(crate) fn tag_check(&self, number: WalletNumber) -> Option<u64> {
         self.slots.find(number).map(|slot| self.slots.at(slot).check)
@@ -229,7 +251,15 @@ impl ShardState {
         }
         let version = Some(adopted.version);
         let versions = (version, version, version);
-        let cx = Context { at: now.at, festival: &adopted.festival, versions, evidence: now.evidence };
+        let cx = Context {
+            at: now.at,
+            festival: &adopted.festival,
+            versions,
+            shard: self.shard,
+            shards: self.genesis.map_or(1, |genesis| genesis.shards),
+            channels: &self.channels,
+            evidence: now.evidence,
+        };
         let wallet = self.wallet(request)?;
         let known = wallet.and_then(|wallet| self.memory.find(wallet, request.id));
         match (&request.command, known) {
@@ -356,6 +386,7 @@ impl ShardState {
                 wallet::purchase(cx, wallet, request, lines, *amount, *confirmed)
             }
             Command::Void { sale } => wallet::void(cx, wallet, &self.memory, &self.refunds, request, *sale),
+            Command::Transfer { payee, amount } => wallet::transfer(cx, wallet, request, *payee, *amount),
             Command::Open | Command::Balance | Command::Cancel | Command::Lookup => {
                 Refusal::Unsupported.into()
             }

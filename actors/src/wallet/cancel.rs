@@ -34,6 +34,10 @@ pub(crate) fn cancel(
         return declined(cx, request, body, Decline::AlreadyVoided);
     }
     let Some(record) = cx.evidence_at(entry.record) else { return Verdict::Evidence(entry.record) };
+    // Taking money out of transit that the other wallet has meanwhile would make it twice.
+    if matches!(record.body, Body::TransferSent { .. }) {
+        return declined(cx, request, body, Decline::TransferGone);
+    }
     // Not only a wallet with money: where anything took effect, a void may still bring money back.
     let others = || memory.newest_first(wallet).filter(|other| other.id != request.id);
     let in_use = || others().any(|other| other.outcome == Outcome::Applied);

@@ -7,6 +7,7 @@ mod purchase;
 mod remembered;
 mod slot;
 mod topup;
+mod transfer;
 mod void;
 
 pub use remembered::{Entry as RememberedEntry, Memory};
@@ -16,6 +17,7 @@ pub(crate) use cancel::cancel;
 pub(crate) use open::open;
 pub(crate) use purchase::purchase;
 pub(crate) use topup::top_up;
+pub(crate) use transfer::transfer;
 pub(crate) use void::void;
 
 use ledger::entry::Entry;
@@ -85,5 +87,6 @@ fn envelope(cx: &Context<'_>, request: &Request) -> Envelope {
         policy: cx.versions.2,
         replaces: request.replaces,
         rare,
+        mail: None,
     }
 }

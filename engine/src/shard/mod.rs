@@ -1,9 +1,11 @@
 //! One shard: its actors' state, its mailbox, and the two ends of speculation. State runs ahead of
 //! the disk by the block in flight and the one filling; every answer waits for the block it saw.
 
+mod lines;
 mod parked;
 mod speculation;
 mod step;
+mod sweep;
 
 use actors::shard_state::ShardState;
 use hashbrown::HashMap;
@@ -15,7 +17,9 @@ use ledger::record::{Body, Envelope, Record};
 
 use crate::counters::Counters;
 use crate::job::{Clock, Job, Told};
+use crate::mail::Letter;
 use crate::mailbox::Mailbox;
+use lines::Lines;
 use parked::Parked;
 
 /// What a step may use of its core.
@@ -25,6 +29,8 @@ pub(crate) struct Step<'a> {
     pub(crate) full: bool,
     /// Answers that may leave.
     pub(crate) ready: &'a mut Vec<Told>,
+    /// Letters to other shards.
+    pub(crate) letters: &'a mut Vec<Letter>,
     pub(crate) counters: &'a mut Counters,
 }
 
@@ -57,6 +63,8 @@ pub(crate) struct Shard {
     flight: Option<Vec<Told>>,
     spare: Option<(Box<Draft>, Vec<Told>)>,
     parked: Parked,
+    lines: Lines,
+    sweep: sweep::Sweep,
     panics: HashMap<WalletNumber, u32, hashbrown_hasher::Fixed>,
     /// Set when the state was dropped and nobody has been asked to rebuild it yet.
     wants_rebuild: bool,
@@ -71,7 +79,7 @@ impl Shard {
     /// A shard with what recovery found of it.
     pub(crate) fn new(state: ShardState, head: Head, ledger: LedgerId, epoch: Epoch) -> Self {
         let id = state.shard();
-        Self {
+        let mut shard = Self {
             id,
             ledger,
             epoch,
@@ -86,9 +94,13 @@ impl Shard {
             flight: None,
             spare: None,
             parked: Parked::default(),
+            lines: Lines::default(),
+            sweep: sweep::Sweep::default(),
             panics: HashMap::default(),
             wants_rebuild: false,
-        }
+        };
+        shard.pick_up();
+        shard
     }
 
     pub(crate) const fn id(&self) -> ShardId {
@@ -110,7 +122,10 @@ impl Shard {
 
     /// Whether it could do something now.
     pub(crate) fn has_work(&self) -> bool {
-        let decidable = self.cursor < self.slice.len() || !self.mailbox.is_empty() || self.parked.has_woken();
+        let decidable = self.cursor < self.slice.len()
+            || !self.mailbox.is_empty()
+            || self.parked.has_woken()
+            || self.state.is_some() && (self.lines.has_work() || self.sweep.is_under_way());
         decidable && (self.filling.has_room() || !self.in_flight())
             || (self.filling.count() > 0 && !self.in_flight())
             || (self.wants_rebuild && !self.in_flight())
@@ -162,6 +177,7 @@ impl Shard {
             .unwrap_or_else(|| (Box::new(Draft::new(self.ledger, self.id, self.epoch)), Vec::new()));
         let mut block = std::mem::replace(&mut self.filling, draft);
         self.filling.clear();
+        self.lines.submitted();
         block.place(self.head);
         let bytes = block.sealed_len();
         let mut told = std::mem::replace(&mut self.filling_told, told);

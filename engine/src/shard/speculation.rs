@@ -53,6 +53,7 @@ impl Shard {
             self.release(told, step);
         }
         self.spare = Some((draft, told));
+        self.post_confirmed(step);
         for (number, token) in self.parked.confirmed(head.next_record) {
             journal.fetch(Lookup { shard: self.id, number, token });
         }
@@ -86,6 +87,7 @@ impl Shard {
     /// Drops state and the block being filled; what is in flight still gets its event.
     pub(super) fn drop_state(&mut self) {
         self.state = None;
+        self.hang_up();
         self.filling.clear();
         self.wants_rebuild = true;
     }
@@ -118,6 +120,7 @@ impl Shard {
         Law::Replay.holds(state.next_record() == head.next_record);
         self.state = Some(state);
         self.head = head;
+        self.pick_up();
         step.counters.rebuilds += 1;
     }
 

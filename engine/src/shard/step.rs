@@ -18,6 +18,8 @@ impl Shard {
     /// Decides what waits, as far as the block being filled has room.
     pub(crate) fn work<J: Journal>(&mut self, journal: &mut J, step: &mut Step<'_>) {
         self.work_woken(journal, step);
+        self.work_letters(step);
+        self.work_sweep(step);
         while self.state.is_some() && self.filling.has_room() {
             if self.cursor == self.slice.len() && !self.next_slice() {
                 return;
@@ -131,15 +133,20 @@ impl Shard {
         self.tell(Told { reply: job.reply, message: Message::Answer(answer) }, step);
     }
 
+    /// State was being changed by whatever panicked: it is worth nothing.
+    pub(super) fn harmed(&mut self, step: &mut Step<'_>) {
+        self.phase = Phase::Deciding;
+        let told = std::mem::take(&mut self.filling_told);
+        Self::tell_unknown(told, step);
+        self.drop_state();
+    }
+
     /// The command that panicked is refused by its id. If state was being changed it is dropped,
     /// and the shard will be rebuilt; repeated panics of one actor quarantine it by name.
     fn panicked(&mut self, job: &Job, step: &mut Step<'_>) {
         step.counters.panics += 1;
         if self.phase == Phase::Applying {
-            self.phase = Phase::Deciding;
-            let told = std::mem::take(&mut self.filling_told);
-            Self::tell_unknown(told, step);
-            self.drop_state();
+            self.harmed(step);
         }
         self.refuse(job, Refusal::Internal, step);
         let wallet = job.request.tag.number.as_wallet();

@@ -1,0 +1,63 @@
+//! Paying another wallet. The money leaves this one into transit and travels by a message; the other
+//! wallet takes it, or sends it back. Nothing locks two wallets at once (L5).
+
+use ledger::account::{Account, AccountKind};
+use ledger::entry::{Entry, Posting};
+use ledger::ids::WalletNumber;
+use ledger::record::{Body, Message, Record};
+
+use super::{Verdict, Wallet, applied, declined};
+use crate::codes::{Decline, Refusal};
+use crate::command::Request;
+use crate::festival::Role;
+use crate::mail;
+use crate::shard_state::Context;
+
+pub(crate) fn transfer(
+    cx: &Context<'_>,
+    wallet: &Wallet,
+    request: &Request,
+    payee: WalletNumber,
+    amount: i64,
+) -> Verdict {
+    if !cx.festival.transfers {
+        return Refusal::TransfersOff.into();
+    }
+    if !cx.device_may(request, Role::TopUp) {
+        return Refusal::NotYourRole.into();
+    }
+    if !cx.till_fits(request) {
+        return Refusal::WrongTill.into();
+    }
+    if amount <= 0 {
+        return Refusal::AmountZero.into();
+    }
+    if amount > cx.festival.limits.largest_amount {
+        return Refusal::AmountTooLarge.into();
+    }
+    let payer = request.tag.number.as_wallet();
+    if payee == payer {
+        return Refusal::SameWallet.into();
+    }
+    let body = Body::TransferSent { payee, amount };
+    let currency = cx.festival.currency;
+    let to = payee.shard(cx.shards);
+    let postings = [
+        Posting { account: Account::new(AccountKind::WalletPaid, wallet.number, currency), minor: amount },
+        Posting { account: mail::transit(cx.shard, to, currency), minor: -amount },
+    ];
+    let (Some(_), Ok(entry)) = (wallet.after(&postings), Entry::new(postings)) else {
+        return declined(cx, request, body, Decline::InsufficientFunds);
+    };
+    let message = Message::Transfer { festival: request.festival, payer, payee, currency, amount };
+    let Some(sent) = cx.channels.address(to, message) else { return Refusal::Busy.into() };
+    match applied(cx, request, body, entry) {
+        Verdict::Record(record) => Verdict::Record(sending(record, sent)),
+        other => other,
+    }
+}
+
+fn sending(mut record: Record, sent: ledger::record::Sent) -> Record {
+    record.envelope.mail = Some(mail::sends(sent));
+    record
+}

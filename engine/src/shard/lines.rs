@@ -1,0 +1,239 @@
+//! The shard's ends of its channels: letters that came and wait to be taken, letters to be written,
+//! acknowledgements in both directions. What must survive is in the shard's state and changed by
+//! records; here is only what may be lost and is worked out again from that (L5, L10, L12).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use actors::channels::{Outbox, WINDOW};
+use actors::mail::Receipt;
+use ledger::ids::ShardId;
+use ledger::mutant::{self, Mutant};
+use ledger::record::{Body, Message};
+
+use super::{Phase, Shard, Step};
+use crate::job::{Clock, Mono};
+use crate::limits::{LETTERS_AT_A_TIME, RESEND_MICROS};
+use crate::mail::{Content, Letter};
+
+/// How far a channel's messages were put into letters.
+#[derive(Clone, Copy, Debug, Default)]
+struct Posted {
+    number: u64,
+    /// When a letter last left, or an acknowledgement last came.
+    since: Mono,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Messages in the order of their numbers, each channel without a gap behind what was taken. At
+    /// most two windows of each: room that no request can take away.
+    arrived: BTreeMap<ShardId, VecDeque<(u64, Message)>>,
+    /// Acknowledgements that came and are to be recorded.
+    acknowledged: BTreeMap<ShardId, u64>,
+    /// One acknowledgement a channel and block was recorded in the block being filled.
+    recorded: bool,
+    posted: BTreeMap<ShardId, Posted>,
+    /// How far channels were taken by the block being filled, and by the one in flight.
+    filling: BTreeMap<ShardId, u64>,
+    flight: BTreeMap<ShardId, u64>,
+    /// How far they were taken for good.
+    taken: BTreeMap<ShardId, u64>,
+}
+
+impl Lines {
+    /// Whether something could be decided.
+    pub(super) fn has_work(&self) -> bool {
+        self.arrived.values().any(|letters| !letters.is_empty())
+            || !self.acknowledged.is_empty() && !self.recorded
+    }
+
+    /// The block being filled is handed over.
+    pub(super) fn submitted(&mut self) {
+        self.flight.append(&mut self.filling);
+        self.recorded = false;
+    }
+}
+
+impl Shard {
+    /// A letter came.
+    pub(crate) fn arrive(&mut self, letter: Letter, step: &mut Step<'_>) {
+        let Some(state) = &self.state else { return };
+        match letter.content {
+            Content::Message { number, message } => {
+                let taken = state.channels().taken_from(letter.from);
+                if number <= taken {
+                    return self.acknowledge(letter.from, step);
+                }
+                let arrived = self.lines.arrived.entry(letter.from).or_default();
+                let next = arrived.back().map_or(taken, |(last, _)| *last) + 1;
+                let gap_allowed = mutant::on(Mutant::WatermarkBySequence) && number > next;
+                if (number == next || gap_allowed) && arrived.len() < 2 * WINDOW as usize {
+                    arrived.push_back((number, message));
+                }
+            }
+            Content::Taken { up_to } => {
+                let outbox = state.channels().outbox(letter.from);
+                if outbox.is_some_and(|outbox| (outbox.acknowledged() + 1..=outbox.sent()).contains(&up_to)) {
+                    let known = self.lines.acknowledged.entry(letter.from).or_default();
+                    *known = up_to.max(*known);
+                }
+            }
+        }
+    }
+
+    /// Tells the sender of a channel again what was taken of it for good.
+    fn acknowledge(&mut self, from: ShardId, step: &mut Step<'_>) {
+        if let Some(up_to) = self.lines.taken.get(&from) {
+            step.letters.push(taken(self.id, from, *up_to));
+        }
+    }
+
+    /// Takes what came, as far as the block being filled has room.
+    pub(super) fn work_letters(&mut self, step: &mut Step<'_>) {
+        if step.full {
+            // Whatever is not taken now is sent again; waiting for it here would keep the loop awake.
+            self.lines.arrived.clear();
+            self.lines.acknowledged.clear();
+            return;
+        }
+        self.record_acknowledgements(step);
+        let channels: Vec<ShardId> = self.lines.arrived.keys().copied().collect();
+        for from in channels {
+            while self.state.is_some() && self.filling.has_room() {
+                let Some((number, message)) = self.lines.next(from) else { break };
+                if !self.take_letter(from, number, &message, step) {
+                    self.lines.arrived.remove(&from);
+                }
+            }
+        }
+    }
+
+    fn record_acknowledgements(&mut self, step: &Step<'_>) {
+        if self.lines.recorded || self.state.is_none() {
+            return;
+        }
+        for (to, up_to) in std::mem::take(&mut self.lines.acknowledged) {
+            self.control(step.clock, None, Body::Acknowledged { to, up_to });
+            self.lines.recorded = true;
+            if let Some(posted) = self.lines.posted.get_mut(&to) {
+                posted.since = step.clock.mono;
+            }
+        }
+    }
+
+    /// Decides one message; `false` if there is no room for it, and it is to come again.
+    fn take_letter(&mut self, from: ShardId, number: u64, message: &Message, step: &mut Step<'_>) -> bool {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, false, step)));
+        let decided = decided.or_else(|_| {
+            step.counters.panics += 1;
+            if self.phase == Phase::Applying {
+                self.harmed(step);
+                return Ok(true);
+            }
+            catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, true, step)))
+        });
+        decided.unwrap_or_else(|_| {
+            self.harmed(step);
+            true
+        })
+    }
+
+    fn take_or_bury(
+        &mut self,
+        from: ShardId,
+        number: u64,
+        message: &Message,
+        bury: bool,
+        step: &mut Step<'_>,
+    ) -> bool {
+        let Some(state) = &self.state else { return true };
+        let at = state.ledger_time(step.clock.wall);
+        let receipt = if bury {
+            state.dead_letter(at, from, number, message)
+        } else {
+            state.receive(at, from, number, message)
+        };
+        match receipt {
+            Receipt::Known | Receipt::Early => true,
+            Receipt::NoRoom => false,
+            Receipt::Record(record) => {
+                self.append(at, &record);
+                step.counters.taken += 1;
+                let returned = record.envelope.mail.as_ref().is_some_and(|mail| !mail.sent.is_empty());
+                step.counters.returned += u64::from(returned);
+                self.lines.filling.insert(from, number);
+                if mutant::on(Mutant::AcknowledgedUnrecorded) {
+                    step.letters.push(taken(self.id, from, number));
+                }
+                true
+            }
+        }
+    }
+
+    /// The block in flight is stored: what it took is taken for good, what it sent may leave.
+    pub(super) fn post_confirmed(&mut self, step: &mut Step<'_>) {
+        for (from, number) in std::mem::take(&mut self.lines.flight) {
+            self.lines.taken.insert(from, number);
+            step.letters.push(taken(self.id, from, number));
+        }
+        self.post_messages(step);
+    }
+
+    /// Puts into letters what is confirmed and was not, and again what has been on its way for long.
+    pub(crate) fn post_messages(&mut self, step: &mut Step<'_>) {
+        let Some(state) = &self.state else { return };
+        let unconfirmed = mutant::on(Mutant::DeliveredUnconfirmed);
+        for (to, outbox) in state.channels().outboxes() {
+            if outbox.acknowledged() == outbox.sent() {
+                continue;
+            }
+            let posted = self.lines.posted.entry(to).or_default();
+            posted.back_if_late(outbox, step.clock, &mut step.counters.resent);
+            let leave = outbox
+                .after(posted.number)
+                .take_while(|waiting| waiting.record < self.head.next_record || unconfirmed)
+                .take(LETTERS_AT_A_TIME);
+            for waiting in leave {
+                let content = Content::Message { number: waiting.number, message: waiting.message.clone() };
+                step.letters.push(Letter { from: self.id, to, content });
+                posted.number = waiting.number;
+                posted.since = step.clock.mono;
+            }
+        }
+    }
+
+    /// Everything that is not in a record is forgotten: it is worked out again from the state.
+    pub(super) fn hang_up(&mut self) {
+        self.lines = Lines::default();
+    }
+
+    /// After a rebuild: what was taken before is taken for good.
+    pub(super) fn pick_up(&mut self) {
+        let Some(state) = &self.state else { return };
+        self.lines = Lines { taken: state.channels().taken().collect(), ..Lines::default() };
+    }
+}
+
+impl Lines {
+    fn next(&mut self, from: ShardId) -> Option<(u64, Message)> {
+        self.arrived.get_mut(&from)?.pop_front()
+    }
+}
+
+impl Posted {
+    /// Nothing was heard for a while: everything not acknowledged is written again.
+    fn back_if_late(&mut self, outbox: &Outbox, clock: Clock, resent: &mut u64) {
+        self.number = self.number.max(outbox.acknowledged());
+        let late = clock.mono.0.saturating_sub(self.since.0) >= RESEND_MICROS;
+        if late && self.number > outbox.acknowledged() {
+            *resent += 1;
+            self.number = outbox.acknowledged();
+        }
+    }
+}
+
+fn taken(from: ShardId, to: ShardId, up_to: u64) -> Letter {
+    Letter { from, to, content: Content::Taken { up_to } }
+}

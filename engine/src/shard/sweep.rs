@@ -1,0 +1,60 @@
+//! Once a minute what the vendors' stripes of a shard hold leaves for the vendors' homes, a few
+//! records at a time between customers.
+
+use ledger::ids::VendorId;
+
+use super::{Shard, Step};
+use crate::job::Mono;
+use crate::limits::{SWEEP_MICROS, SWEEPS_AT_A_TIME};
+
+/// Where a shard is with its sweep.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sweep {
+    /// When the next one begins; set when the shard first turns.
+    due: Option<Mono>,
+    /// The vendor swept last, while one is under way.
+    under_way: Option<Option<VendorId>>,
+}
+
+impl Sweep {
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+}
+
+impl Shard {
+    /// Begins a sweep when it is due. The shards of a ledger take turns over the minute.
+    pub(crate) fn tick_sweep(&mut self, now: Mono) {
+        let offset = SWEEP_MICROS / 32 * u64::from(self.id.0 % 32);
+        let due = *self.sweep.due.get_or_insert(Mono(now.0 + SWEEP_MICROS / 32 + offset));
+        if now >= due && !self.sweep.is_under_way() {
+            self.sweep = Sweep { due: Some(Mono(now.0 + SWEEP_MICROS)), under_way: Some(None) };
+        }
+    }
+
+    /// Sweeps the next few vendors.
+    pub(super) fn work_sweep(&mut self, step: &mut Step<'_>) {
+        let Some(mut after) = self.sweep.under_way else { return };
+        if step.full {
+            self.sweep.under_way = None;
+            return;
+        }
+        for _ in 0..SWEEPS_AT_A_TIME {
+            let Some(state) = &self.state else { return };
+            if !self.filling.has_room() {
+                break;
+            }
+            let at = state.ledger_time(step.clock.wall);
+            let Some((vendor, record)) = state.sweep(at, after) else {
+                self.sweep.under_way = None;
+                return;
+            };
+            after = Some(vendor);
+            if let Some(record) = record {
+                self.append(at, &record);
+                step.counters.swept += 1;
+            }
+        }
+        self.sweep.under_way = Some(after);
+    }
+}
