@@ -199,7 +199,7 @@ impl<J: Journal> Core<J> {
             self.post.post(&mut self.letters);
         }
         Turn {
-            more: self.has_work(),
+            more: self.has_work() || self.death.is_none() && !self.inbox.is_empty(),
             in_flight: self.shards.iter().any(Shard::in_flight),
             dead: self.death.is_some(),
         }
@@ -288,7 +288,8 @@ impl<J: Journal> Core<J> {
         self.shards[index].install(state, head, &mut step);
     }
 
-    fn arrive(&mut self, letters: Vec<Letter>, clock: Clock) {
+    /// Letters for shards of this core came, by whatever way.
+    pub fn arrive(&mut self, letters: Vec<Letter>, clock: Clock) {
         for letter in letters {
             let Some(index) = self.own.get(usize::from(letter.to.0)).copied().flatten() else { continue };
             let mut step = step!(self, clock, false);

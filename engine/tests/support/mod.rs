@@ -49,6 +49,7 @@ pub fn festival() -> Festival {
         limits,
         purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
+        transfers: true,
     };
     let lists = Lists {
         vendors: vec![Vendor { id: vendor, name: "Bar".into() }],

@@ -1,0 +1,245 @@
+//! Money between shards (L5): it arrives or comes back, once, whatever the way loses, and no message
+//! speaks of what could still be lost. Each test begins with what a user would have lost.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use actors::answer::Verdict;
+use actors::codes::{Decline, Outcome};
+use actors::command::Command;
+use engine::core::Core;
+use engine::limits::{RESEND_MICROS, SWEEP_MICROS};
+use engine::mail::{Letter, Post};
+use engine::recovery;
+use ledger::account::AccountKind;
+use ledger::ids::ShardId;
+use ledger::journal::memory::{Door, Memory};
+use support::*;
+
+const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
+const SHARDS: u16 = 4;
+
+fn shard_of(band: u8) -> ShardId {
+    keys().tag(&uid(band)).number.as_wallet().shard(SHARDS)
+}
+
+/// Bands of two different shards: payer and payee.
+fn two_bands() -> (u8, u8) {
+    let other = (2..).find(|band| shard_of(*band) != shard_of(1)).unwrap();
+    (1, other)
+}
+
+fn pay(counter: u64, payer: u8, payee: u8, amount: i64) -> actors::command::Request {
+    let payee = keys().tag(&uid(payee)).number.as_wallet();
+    request(DESK, counter, payer, Command::Transfer { payee, amount })
+}
+
+/// A core over a founded ledger in which the payer holds 50.00 and the payee nothing.
+fn funded(memory: &Memory, payer: u8, payee: u8) -> Core<Door> {
+    found(memory, SHARDS);
+    let mut core = cores(memory, 1).remove(0);
+    submit(&mut core, [open(1, payer), top_up(2, payer, 5_000), open(3, payee)]);
+    assert!(settle(&mut core, 1).iter().all(|told| told.message.answer().verdict == APPLIED));
+    core
+}
+
+fn balance(cores: &[Core<Door>], band: u8) -> i64 {
+    let wallet = keys().tag(&uid(band)).number.as_wallet();
+    let state = cores.iter().find_map(|core| core.inspect(shard_of(band))).and_then(|(_, state)| state);
+    state.and_then(|state| state.balances(wallet)).map_or(0, |balances| balances.total())
+}
+
+/// The balance of all accounts of a kind, over all shards.
+fn sum(cores: &[Core<Door>], kind: AccountKind) -> i64 {
+    let states = (0..SHARDS).filter_map(|shard| cores.iter().find_map(|core| core.inspect(ShardId(shard))?.1));
+    let stripes = states.flat_map(|state| state.stripes());
+    stripes.filter(|(account, _)| account.kind == kind).map(|(_, minor)| minor).sum()
+}
+
+/// Messages not known to be taken, over all shards.
+fn waiting(cores: &[Core<Door>]) -> usize {
+    let states = (0..SHARDS).filter_map(|shard| cores.iter().find_map(|core| core.inspect(ShardId(shard))?.1));
+    states.map(|state| state.channels().outboxes().map(|(_, outbox)| outbox.waiting().count()).sum::<usize>()).sum()
+}
+
+#[test]
+fn money_for_a_friend_arrives_once() {
+    // Ten euros sent to a friend: gone from one band and never on the other.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    submit(&mut core, [pay(4, payer, payee, 1_000), pay(4, payer, payee, 1_000)]);
+    let told = settle(&mut core, 2);
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0].message.answer(), told[1].message.answer());
+    assert_eq!((told[0].message.answer().verdict, told[0].message.answer().balance), (APPLIED, 4_000));
+    let cores = [core];
+    assert_eq!((balance(&cores, payer), balance(&cores, payee)), (4_000, 1_000));
+    assert_eq!((sum(&cores, AccountKind::Transit), waiting(&cores)), (0, 0));
+    assert_eq!((cores[0].counters().taken, cores[0].counters().returned), (1, 0));
+}
+
+#[test]
+fn two_wallets_of_one_shard_and_two_loops_take_the_same_way() {
+    // Friends whose bands happen to live in one shard could not pay each other.
+    for loops in [1, 2] {
+        let memory = Memory::new();
+        found(&memory, SHARDS);
+        let mut cores = cores(&memory, loops);
+        let same = (2..).find(|band| shard_of(*band) == shard_of(1)).unwrap();
+        let (_, other) = two_bands();
+        let requests = [open(1, 1), top_up(2, 1, 5_000), open(3, same), open(4, other)];
+        submit(&mut cores[0], requests.into_iter().chain([pay(5, 1, same, 700), pay(6, 1, other, 300)]));
+        for at in 1..40 {
+            for core in &mut cores {
+                core.turn(clock(at));
+            }
+        }
+        let balances = [1, same, other].map(|band| balance(&cores, band));
+        assert_eq!(balances, [4_000, 700, 300], "{loops} loops");
+        assert_eq!((sum(&cores, AccountKind::Transit), waiting(&cores)), (0, 0));
+    }
+}
+
+#[test]
+fn money_for_a_band_that_nobody_opened_comes_back() {
+    // A mistyped band: the money hung in between for ever.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    submit(&mut core, [pay(4, payer, 77, 1_000)]);
+    assert_eq!(settle(&mut core, 2)[0].message.answer().balance, 4_000);
+    let cores = [core];
+    assert_eq!((balance(&cores, payer), sum(&cores, AccountKind::Transit)), (5_000, 0));
+    assert_eq!((cores[0].counters().taken, cores[0].counters().returned, waiting(&cores)), (2, 1, 0));
+}
+
+#[test]
+fn a_transfer_cannot_be_cancelled() {
+    // The friend had spent it already, and the cancel paid it out a second time.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    submit(&mut core, [pay(4, payer, payee, 1_000)]);
+    settle(&mut core, 2);
+    submit(&mut core, [request(DESK, 4, payer, Command::Cancel)]);
+    assert_eq!(settle(&mut core, 3)[0].message.answer().verdict, Verdict::Declined(Decline::TransferGone));
+    assert_eq!(balance(&[core], payer), 4_000);
+}
+
+#[test]
+fn a_message_leaves_only_when_its_record_is_stored() {
+    // The friend got the money, then the machine died and the payer had it too.
+    let memory = Memory::manual();
+    let (payer, payee) = two_bands();
+    found(&memory, SHARDS);
+    let mut core = cores(&memory, 1).remove(0);
+    let mut at = 0;
+    let mut run = |core: &mut Core<Door>| {
+        for _ in 0..8 {
+            at += 1;
+            core.turn(clock(at));
+            memory.confirm(usize::from(SHARDS));
+        }
+        core.turn(clock(at));
+    };
+    run(&mut core);
+    submit(&mut core, [open(1, payer), top_up(2, payer, 5_000), open(3, payee)]);
+    run(&mut core);
+    submit(&mut core, [pay(4, payer, payee, 1_000)]);
+    for _ in 0..8 {
+        core.turn(clock(100));
+    }
+    assert_eq!(core.counters().taken, 0, "taken before it was stored");
+    memory.die(0, "pulled plug");
+    core.turn(clock(101));
+    let reopened = memory.reopen();
+    let mut cores = cores(&reopened, 1);
+    settle(&mut cores[0], 102);
+    assert_eq!((balance(&cores, payer), balance(&cores, payee)), (5_000, 0));
+}
+
+/// A way that loses every letter while it is cut.
+struct Cut {
+    cut: Arc<Mutex<bool>>,
+    letters: Arc<Mutex<Vec<Letter>>>,
+}
+
+impl Post for Cut {
+    fn post(&mut self, letters: &mut Vec<Letter>) {
+        if *self.cut.lock().unwrap() {
+            letters.clear();
+        }
+        self.letters.lock().unwrap().append(letters);
+    }
+}
+
+#[test]
+fn what_the_way_loses_or_doubles_is_sent_again_and_taken_once() {
+    // A switch that dropped packets for a minute lost the money that was on its way.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    let (cut, letters) = (Arc::new(Mutex::new(true)), Arc::new(Mutex::new(Vec::new())));
+    core.set_post(Box::new(Cut { cut: Arc::clone(&cut), letters: Arc::clone(&letters) }));
+    submit(&mut core, [pay(4, payer, payee, 1_000), pay(5, payer, payee, 500)]);
+    settle(&mut core, 10);
+    assert_eq!(core.counters().taken, 0);
+    *cut.lock().unwrap() = false;
+    for round in 1..20 {
+        settle(&mut core, 10 + round * RESEND_MICROS);
+        // Everything twice, and backwards.
+        let mut came: Vec<_> = letters.lock().unwrap().drain(..).collect();
+        came.extend(came.clone());
+        came.reverse();
+        core.arrive(came, clock(10 + round * RESEND_MICROS));
+    }
+    let cores = [core];
+    assert_eq!((balance(&cores, payer), balance(&cores, payee)), (3_500, 1_500));
+    assert_eq!((cores[0].counters().taken, waiting(&cores)), (2, 0));
+    assert!(cores[0].counters().resent > 0);
+}
+
+#[test]
+fn a_shard_that_is_rebuilt_sends_what_was_on_its_way() {
+    // The server restarted between the two halves of a transfer: the second half never came.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    let lost = Cut { cut: Arc::new(Mutex::new(true)), letters: Arc::default() };
+    core.set_post(Box::new(lost));
+    submit(&mut core, [pay(4, payer, payee, 1_000)]);
+    settle(&mut core, 2);
+    let before = core.inspect(shard_of(payer)).unwrap().1.unwrap().digest();
+    drop(core);
+    let (rebuilt, _) = recovery::rebuild(&memory, shard_of(payer)).unwrap();
+    assert_eq!(rebuilt.digest(), before, "L6");
+    let mut cores = cores(&memory, 2);
+    for at in 3..40 {
+        for core in &mut cores {
+            core.turn(clock(at));
+        }
+    }
+    assert_eq!((balance(&cores, payer), balance(&cores, payee)), (4_000, 1_000));
+    assert_eq!((sum(&cores, AccountKind::Transit), waiting(&cores)), (0, 0));
+}
+
+#[test]
+fn sales_come_home_within_two_minutes() {
+    // A vendor could not be paid what stood in 32 stripes.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    submit(&mut core, [top_up(9, payee, 5_000), buy(1, payer, 1), buy(2, payee, 2)]);
+    settle(&mut core, 2);
+    assert_eq!(sum(std::slice::from_ref(&core), AccountKind::VendorSales), -3 * BEER);
+    for tick in 1..=24 {
+        settle(&mut core, tick * SWEEP_MICROS / 12);
+    }
+    let cores = [core];
+    assert_eq!(sum(&cores, AccountKind::VendorSales), 0);
+    assert_eq!(sum(&cores, AccountKind::VendorHome), -3 * BEER);
+    assert_eq!((sum(&cores, AccountKind::Transit), waiting(&cores)), (0, 0));
+    assert_eq!(cores[0].counters().swept, 2);
+}
