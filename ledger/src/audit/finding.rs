@@ -53,6 +53,14 @@ rules! {
     Cancel = ExactlyOnce "cancel",
     /// Declines, training and facts move nothing.
     MovesNothing = WholeOrNothing "moves-nothing",
+    /// Messages between shards are sent and taken by number, each as it was sent.
+    Channel = WholeOrNothing "channel",
+    /// What could not take effect goes back, once and whole; what came back is taken.
+    Return = WholeOrNothing "return",
+    /// Nothing is known to be taken that was not.
+    Acknowledged = WholeOrNothing "acknowledged",
+    /// Money on its way is what the messages on their way carry.
+    Transit = WholeOrNothing "transit",
     /// A configuration is adopted as it was staged, and the same everywhere.
     Configuration = Replay "configuration",
     /// Decisions name the versions in force.
@@ -67,6 +75,8 @@ rules! {
     Opening = Order "opening",
     /// A festival has one currency.
     Currency = Isolation "currency",
+    /// A message stays within its festival.
+    Festival = Isolation "festival",
     /// A device takes back its own requests only.
     Device = Isolation "device",
 }

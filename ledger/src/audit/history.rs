@@ -6,7 +6,7 @@ use super::finding::{Finding, Fork, Kept, Place, Rule};
 use super::requests::{Claim, Done, Effect, Key, Known, Requests, State};
 use super::wallets::Wallets;
 use crate::ids::{RecordNumber, RequestId, WalletNumber};
-use crate::record::{Body, Record};
+use crate::record::{Body, Message, Record};
 
 /// Where findings about one record go.
 pub(super) struct Found<'a> {
@@ -80,15 +80,38 @@ impl History {
         };
         let second = envelope.rare.as_ref().and_then(|rare| rare.long_id);
         let deed = Deed { number, record, wallet, index, key: Key { id, second } };
-        self.post(&deed, found);
+        self.post(index, wallet, record, found);
         self.act(&deed, found);
     }
 
+    /// Takes in what a message brought to a wallet.
+    pub(super) fn deliver(&mut self, shards: Option<u16>, record: &Record, found: &mut Found<'_>) {
+        let (Some(wallet), false) = (record.envelope.wallet, record.entry.is_empty()) else { return };
+        let home = shards.filter(|shards| *shards > 0).map(|shards| wallet.shard(shards));
+        if let Some(home) = home.filter(|home| found.place.shard != Some(*home)) {
+            return found.say(Rule::Shard, || format!("wallet {wallet} lives in shard {home}"));
+        }
+        let Some(index) = self.wallets.index_of(wallet) else { return };
+        let into_purse = record.entry.postings().iter().any(|posting| posting.account.kind.is_purse());
+        let known = self.wallets.at(index).copied();
+        if into_purse && known.is_none_or(|known| !known.open) {
+            found.say(Rule::Opening, || format!("wallet {wallet} is not open"));
+        }
+        if let (Body::Delivered { message: Message::Transfer { festival, .. } }, Some(known)) = (&record.body, known)
+            && known.ever_opened
+            && known.festival != festival.0
+        {
+            let own = known.festival;
+            found.say(Rule::Festival, || format!("money of festival {festival} for a wallet of festival {own}"));
+        }
+        self.post(index, wallet, record, found);
+    }
+
     /// L2: changes the purses.
-    fn post(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
-        for posting in deed.record.entry.postings() {
+    fn post(&mut self, index: u32, own: WalletNumber, record: &Record, found: &mut Found<'_>) {
+        for posting in record.entry.postings() {
             let account = posting.account;
-            let Some(wallet) = self.wallets.at(deed.index).copied() else { return };
+            let Some(wallet) = self.wallets.at(index).copied() else { return };
             if wallet.ever_opened {
                 let currency = self.wallets.currency_of(wallet.festival, account.currency);
                 if currency != account.currency {
@@ -102,12 +125,11 @@ impl History {
             if !account.kind.is_purse() {
                 continue;
             }
-            if account.owner != deed.wallet.get() {
+            if account.owner != own.get() {
                 found.say(Rule::Shard, || format!("moves the {account}, not its own wallet's"));
                 continue;
             }
-            let passed =
-                self.wallets.at(deed.index).and_then(|wallet| wallet.post(account.kind, posting.minor));
+            let passed = self.wallets.at(index).and_then(|wallet| wallet.post(account.kind, posting.minor));
             found.say_if(passed.map(|text| (Rule::Floor, text)));
         }
     }
@@ -124,6 +146,7 @@ impl History {
             Body::ToppedUp { .. } => self.spend(deed, Effect::ToppedUp, found),
             Body::Purchased { .. } => self.spend(deed, Effect::Purchased, found),
             Body::Voided { sale, position } => self.void(deed, *sale, *position, found),
+            Body::TransferSent { .. } => self.spend(deed, Effect::Transferred, found),
             _ => {}
         }
     }
@@ -245,6 +268,9 @@ impl History {
         }
         if known.state.is(State::SETTLED) {
             found.say(Rule::Cancel, || format!("{id} was to stand, by an earlier cancel that was declined"));
+        }
+        if known.effect == Effect::Transferred && !declined {
+            found.say(Rule::Cancel, || format!("takes back {id}, whose money has left for another wallet"));
         }
         if declined {
             return self.requests.change(deed.key, deed.index, |state| state.with(State::SETTLED));

@@ -12,6 +12,7 @@
 //! ```
 
 mod balances;
+mod channels;
 mod finding;
 mod history;
 mod report;
@@ -62,6 +63,7 @@ pub struct Auditor {
     genesis: Option<Genesis>,
     configurations: BTreeMap<Version, [u8; 32]>,
     balances: balances::Balances,
+    channels: channels::Channels,
     history: History,
     findings: Kept<Finding>,
     kinds: BTreeMap<Kind, u64>,
@@ -83,6 +85,7 @@ impl Auditor {
             genesis: None,
             configurations: BTreeMap::new(),
             balances: balances::Balances::default(),
+            channels: channels::Channels::default(),
             history: History::new(),
             findings: Kept::new(),
             kinds: BTreeMap::new(),
@@ -229,7 +232,12 @@ impl Auditor {
             let shards = self.genesis.map(|genesis| genesis.shards);
             let mut found = Found { findings: &mut self.findings, place };
             self.history.take(shards, number, record, &mut found);
+        } else {
+            let mut found = Found { findings: &mut self.findings, place };
+            self.history.deliver(self.genesis.map(|genesis| genesis.shards), record, &mut found);
         }
+        let mut found = Found { findings: &mut self.findings, place };
+        self.channels.take(self.genesis.map(|genesis| genesis.shards), header.shard, record, &mut found);
     }
 
     /// L1, and that what moves nothing moves nothing.
@@ -282,7 +290,7 @@ impl Auditor {
                     });
                 }
             }
-            body if is_decided(body.kind()) => found.say_if(shard.versions(&record.envelope)),
+            body if is_decided(body.kind()) || is_message(body.kind()) => found.say_if(shard.versions(&record.envelope)),
             _ => {}
         }
         self.check_genesis(header, number, record, place);
@@ -328,6 +336,7 @@ impl Auditor {
             totals: self.balances.totals(),
             accounts: self.balances.accounts(),
             wallets: self.history.wallets.all,
+            in_flight: self.channels.in_flight(),
             first: self.first,
             last: self.last,
             forks: self.history.forks.kept,
@@ -342,6 +351,10 @@ impl Auditor {
         for (currency, sum) in self.balances.unbalanced() {
             let text = format!("all balances in {currency} sum to {sum}");
             self.found(Place::default()).say(Rule::Conservation, || text);
+        }
+        let sound = |shard: ShardId| self.shards.get(usize::from(shard.0)).is_some_and(|shard| !shard.stopped);
+        for (rule, text) in self.channels.check_end(sound, &self.balances.accounts()) {
+            self.found(Place::default()).say(rule, || text);
         }
         let shards = self.genesis.map_or(0, |genesis| genesis.shards);
         for number in 0..shards {
@@ -384,18 +397,30 @@ fn whole(bytes: &[u8], prologue: &Prologue) -> Result<Record, CodecError> {
 const fn is_decided(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::WalletOpened | Kind::ToppedUp | Kind::Purchased | Kind::Voided | Kind::Cancelled | Kind::Burned
+        Kind::WalletOpened
+            | Kind::ToppedUp
+            | Kind::Purchased
+            | Kind::Voided
+            | Kind::Cancelled
+            | Kind::Burned
+            | Kind::TransferSent
     )
 }
 
+/// Kinds that carry money or facts between shards.
+const fn is_message(kind: Kind) -> bool {
+    matches!(kind, Kind::Delivered | Kind::DeadLettered | Kind::Swept)
+}
+
 const fn may_decline(kind: Kind) -> bool {
-    is_decided(kind) && !matches!(kind, Kind::Burned)
+    is_decided(kind) && !matches!(kind, Kind::Burned) || matches!(kind, Kind::Delivered)
 }
 
 /// Whether a record like this one may have postings.
 fn may_move(record: &Record) -> bool {
     let kind = record.body.kind();
-    let moves = matches!(kind, Kind::ToppedUp | Kind::Purchased | Kind::Voided | Kind::Cancelled);
+    let moves = matches!(kind, Kind::ToppedUp | Kind::Purchased | Kind::Voided | Kind::Cancelled)
+        || matches!(kind, Kind::TransferSent | Kind::Delivered | Kind::Swept);
     moves && record.decline.is_none() && !record.envelope.mode.training
 }
 

@@ -33,6 +33,8 @@ pub struct Report {
     pub accounts: Vec<(Account, i128)>,
     /// Every wallet, in the order of its first record.
     pub wallets: Vec<Wallet>,
+    /// Messages between shards that were sent and not taken.
+    pub in_flight: u64,
     /// Time of the earliest record.
     pub first: Option<At>,
     /// Time of the latest record.

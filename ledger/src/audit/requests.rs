@@ -20,12 +20,13 @@ pub(super) enum Effect {
     Opened,
     ToppedUp,
     Purchased,
+    Transferred,
     Voided,
 }
 
 impl Effect {
     pub(super) const fn took_effect(self) -> bool {
-        matches!(self, Self::Opened | Self::ToppedUp | Self::Purchased | Self::Voided)
+        matches!(self, Self::Opened | Self::ToppedUp | Self::Purchased | Self::Transferred | Self::Voided)
     }
 }
 

@@ -66,6 +66,11 @@ impl Message {
         matches!(self, Self::Returned { .. })
     }
 
+    /// Appends its canonical bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_message(out, self);
+    }
+
     /// The money it carries.
     pub fn money(&self) -> Option<(Currency, i64)> {
         match self {

@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
     }
 
     fn envelope(&mut self, presence: u32) {
-        for bit in (0..21).filter(|bit| presence >> bit & 1 == 1) {
+        for bit in (0..23).filter(|bit| presence >> bit & 1 == 1) {
             let name = bit_name(bit);
             match bit {
                 0 | 6 | 15 => self.id(&name),
@@ -160,6 +160,13 @@ impl<'a> Walk<'a> {
                     self.notes.add(byte, format!("decline code {}", byte[0]));
                 }
                 18..=20 => {}
+                21 => self.row(|[from, number]| format!("taken: from shard {from}, message {number}")),
+                22 => {
+                    for _ in 0..self.leb("messages sent") {
+                        self.row(|[to, number]| format!("to shard {to}, message {number}"));
+                        self.message();
+                    }
+                }
                 _ => {
                     self.leb(&name);
                 }
@@ -207,8 +214,50 @@ impl<'a> Walk<'a> {
                 self.leb("position");
             }
             21 => self.id("tag check"),
+            22 => {
+                self.id("payee");
+                self.signed("amount");
+            }
+            34 | 35 => self.message(),
+            36 => self.row(|[to, up_to]| format!("shard {to}, up to message {up_to}")),
+            37 => {
+                self.leb("vendor");
+                self.signed("amount");
+            }
             _ => {}
         }
+    }
+
+    fn message(&mut self) {
+        let kind = self.take(1);
+        match kind[0] {
+            1 => {
+                self.notes.add(kind, "transfer");
+                self.leb("festival");
+                self.id("payer");
+                self.id("payee");
+                self.money();
+            }
+            2 => {
+                self.notes.add(kind, "swept");
+                self.leb("vendor");
+                self.money();
+            }
+            128 => {
+                self.notes.add(kind, "returned");
+                self.leb("message");
+                let why = self.take(1);
+                self.notes.add(why, format!("decline code {}", why[0]));
+                assert_ne!(self.bytes[self.at], 128, "a return of a return");
+                self.message();
+            }
+            other => panic!("message {other} is not in the document"),
+        }
+    }
+
+    fn money(&mut self) {
+        self.u16("currency");
+        self.signed("amount");
     }
 
     fn purchase(&mut self) {
@@ -285,12 +334,17 @@ fn kind_name(kind: u8) -> &'static str {
         21 => "burned",
         32 => "quarantined",
         33 => "released",
+        22 => "transfer sent",
+        34 => "delivered",
+        35 => "dead-lettered",
+        36 => "acknowledged",
+        37 => "swept",
         other => panic!("kind {other} is not in the document"),
     }
 }
 
 fn bit_name(bit: u32) -> String {
-    const NAMES: [&str; 21] = [
+    const NAMES: [&str; 23] = [
         "wallet",
         "request",
         "device",
@@ -312,6 +366,8 @@ fn bit_name(bit: u32) -> String {
         "postings",
         "confirmed",
         "position",
+        "taken",
+        "sent",
     ];
     NAMES[bit as usize].to_string()
 }

@@ -18,11 +18,11 @@ pub const LEDGER: LedgerId = LedgerId([
 ]);
 pub const SHARD: ShardId = ShardId(4);
 const CONFIGURATION: &[u8] = b"the festival, encoded";
-const WALLET: u64 = 0x5fd0_c3a9_1be2_f764;
+pub const WALLET: u64 = 0x5fd0_c3a9_1be2_f764;
 const CHECK: u64 = 0x0b16_b00b_5a1d_2c3e;
 const TILL: u32 = 212;
-const VENDOR: u64 = 17;
-const DESK: u32 = 9;
+pub const VENDOR: u64 = 17;
+pub const DESK: u32 = 9;
 
 /// What the records of the examples share.
 pub fn prologue() -> Prologue {
@@ -39,13 +39,13 @@ fn after(micros: i64) -> At {
     At(EVENING.0 + micros)
 }
 
-fn versions() -> Envelope {
+pub fn versions() -> Envelope {
     let one = Version::new(1);
     Envelope { configuration: one, catalogue: one, policy: one, ..Envelope::default() }
 }
 
 /// Request `counter` of `device` about the wallet, claimed 180 ms before the ledger's time.
-fn asked(device: u32, counter: u64, till: u32, micros: i64) -> Envelope {
+pub fn asked(device: u32, counter: u64, till: u32, micros: i64) -> Envelope {
     Envelope {
         wallet: WalletNumber::new(WALLET),
         request: RequestId::of(DeviceNumber::new(device).unwrap(), counter),
@@ -56,12 +56,12 @@ fn asked(device: u32, counter: u64, till: u32, micros: i64) -> Envelope {
     }
 }
 
-fn entry<const N: usize>(postings: [(AccountKind, u64, i64); N]) -> Entry {
+pub fn entry<const N: usize>(postings: [(AccountKind, u64, i64); N]) -> Entry {
     let posting = |(kind, owner, minor)| Posting { account: Account::new(kind, owner, Currency::EUR), minor };
     Entry::new(postings.map(posting)).unwrap()
 }
 
-fn decline(code: u8) -> Option<DeclineCode> {
+pub fn decline(code: u8) -> Option<DeclineCode> {
     NonZeroU8::new(code).map(DeclineCode)
 }
 
@@ -137,7 +137,7 @@ fn full_purchase() -> Record {
     record
 }
 
-fn plain(micros: i64, envelope: Envelope, body: Body) -> Record {
+pub fn plain(micros: i64, envelope: Envelope, body: Body) -> Record {
     Record { at: after(micros), envelope, body, decline: None, entry: Entry::none() }
 }
 
@@ -216,7 +216,7 @@ pub fn records() -> Vec<Example> {
     };
     let wallet = || Envelope { wallet: WalletNumber::new(WALLET), ..versions() };
     let burned = Body::Burned { check: CHECK };
-    vec![
+    let mut examples = vec![
         under(first, "ledger-opened", genesis()),
         on("epoch-opened", epoch_opened()),
         under(first, "configuration-staged", staged()),
@@ -234,7 +234,9 @@ pub fn records() -> Vec<Example> {
         on("burned", plain(80_000_000, asked(41_394, 1_215, TILL, 80_000_000), burned)),
         on("quarantined", plain(90_000_000, wallet(), Body::Quarantined)),
         on("released", plain(91_000_000, wallet(), Body::Released)),
-    ]
+    ];
+    examples.extend(super::messages::records().into_iter().map(|(name, record)| on(name, record)));
+    examples
 }
 
 /// A block of shard 4 on `head`.

@@ -13,3 +13,4 @@
 pub mod annotate;
 pub mod document;
 pub mod examples;
+pub mod messages;

@@ -1,0 +1,306 @@
+//! Messages between shards (L5): sent and taken by number without a gap, each taken as it was sent,
+//! answered by a return where it could not take effect, and the money on its way exactly what the
+//! messages on their way carry. From the records alone; it does not know how a shard decides.
+
+use std::collections::BTreeMap;
+
+use super::finding::Rule;
+use super::history::Found;
+use super::shard::Broken;
+use crate::account::{Account, AccountKind};
+use crate::entry::Posting;
+use crate::ids::ShardId;
+use crate::money::Currency;
+use crate::record::{Body, DeclineCode, Mail, Message, Record, Sent, Taken};
+
+/// Why a return says that nobody could decide: the decline `undeliverable` of the wire specification.
+const UNDELIVERABLE: u8 = 13;
+
+/// From one shard to another.
+type Way = (ShardId, ShardId);
+
+/// A message that one end has recorded and the other not yet, as far as the shards were read.
+#[derive(Clone, Debug)]
+struct Open {
+    hash: [u8; 16],
+    money: Option<Carried>,
+}
+
+/// Money on its way: the account it stands on meanwhile, and how much.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    account: Account,
+    amount: i64,
+}
+
+/// One channel as both its ends recorded it.
+#[derive(Clone, Debug, Default)]
+struct Channel {
+    sent: u64,
+    taken: u64,
+    acknowledged: u64,
+    /// Sent, and its taking not read yet.
+    on_the_way: BTreeMap<u64, Open>,
+    /// Taken, and its sending not read yet: shards are read one block after the other.
+    ahead: BTreeMap<u64, Open>,
+}
+
+/// All channels.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Channels(BTreeMap<Way, Channel>);
+
+impl Channels {
+    /// Messages sent and not taken.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.0.values().map(|channel| channel.on_the_way.len() as u64).sum()
+    }
+
+    /// Takes in what a record of `shard` does to channels.
+    pub(super) fn take(&mut self, shards: Option<u16>, shard: ShardId, record: &Record, found: &mut Found<'_>) {
+        let none = Mail::default();
+        let mail = record.envelope.mail.as_deref().unwrap_or(&none);
+        found.say_if(wrong_mail(shards, shard, record, mail));
+        if let Some(taken) = &mail.taken {
+            self.taken(shard, taken, record, found);
+        }
+        for sent in &mail.sent {
+            self.sent(shard, sent, found);
+        }
+        if let Body::Acknowledged { to, up_to } = &record.body {
+            let channel = self.0.entry((shard, *to)).or_default();
+            if *up_to <= channel.acknowledged || *up_to > channel.sent {
+                let (before, sent) = (channel.acknowledged, channel.sent);
+                found.say(Rule::Acknowledged, || {
+                    format!("acknowledges messages to shard {to} up to {up_to}, of {sent} sent, {before} known")
+                });
+            }
+            channel.acknowledged = *up_to;
+        }
+    }
+
+    fn sent(&mut self, shard: ShardId, sent: &Sent, found: &mut Found<'_>) {
+        let channel = self.0.entry((shard, sent.to)).or_default();
+        if sent.number != channel.sent + 1 {
+            let expected = channel.sent + 1;
+            found.say(Rule::Channel, || {
+                format!("sends message {} to shard {}, where {expected} was next", sent.number, sent.to)
+            });
+        }
+        channel.sent = channel.sent.max(sent.number);
+        let open = Open { hash: hash_of(&sent.message), money: carried(&sent.message, shard, sent.to) };
+        match channel.ahead.remove(&sent.number) {
+            Some(taken) if taken.hash != open.hash => other_message(found, shard, sent.number),
+            Some(_) => {}
+            None => {
+                channel.on_the_way.insert(sent.number, open);
+            }
+        }
+    }
+
+    fn taken(&mut self, shard: ShardId, taken: &Taken, record: &Record, found: &mut Found<'_>) {
+        let (Body::Delivered { message } | Body::DeadLettered { message }) = &record.body else { return };
+        let channel = self.0.entry((taken.from, shard)).or_default();
+        if taken.number != channel.taken + 1 {
+            let (number, from, expected) = (taken.number, taken.from, channel.taken + 1);
+            found.say(Rule::Channel, || {
+                format!("takes message {number} of shard {from}, where {expected} was next")
+            });
+        }
+        channel.taken = channel.taken.max(taken.number);
+        let open = Open { hash: hash_of(message), money: None };
+        match channel.on_the_way.remove(&taken.number) {
+            Some(sent) if sent.hash != open.hash => other_message(found, taken.from, taken.number),
+            Some(_) => {}
+            None => {
+                channel.ahead.insert(taken.number, open);
+            }
+        }
+    }
+
+    /// What is wrong now that everything was read: `sound` says which shards were read to their end,
+    /// `balance` what an account holds.
+    pub(super) fn check_end(
+        &self,
+        sound: impl Fn(ShardId) -> bool,
+        accounts: &[(Account, i128)],
+    ) -> Vec<Broken> {
+        let mut broken = Vec::new();
+        let mut expected = BTreeMap::<Account, i128>::new();
+        for ((from, to), channel) in &self.0 {
+            if !sound(*from) || !sound(*to) {
+                return broken;
+            }
+            if let Some(number) = channel.ahead.keys().next() {
+                let text = format!("shard {to} took message {number} of shard {from}, which never sent it");
+                broken.push((Rule::Channel, text));
+            }
+            if channel.acknowledged > channel.taken {
+                let (known, taken) = (channel.acknowledged, channel.taken);
+                let text = format!("shard {from} knows {known} messages to be taken by shard {to}: it took {taken}");
+                broken.push((Rule::Acknowledged, text));
+            }
+            for carried in channel.on_the_way.values().filter_map(|open| open.money) {
+                // Money leaves by a credit.
+                *expected.entry(carried.account).or_insert(0) -= i128::from(carried.amount);
+            }
+        }
+        for (account, held) in accounts.iter().filter(|(account, _)| account.kind == AccountKind::Transit) {
+            let carried = expected.remove(account).unwrap_or(0);
+            if carried != *held {
+                let text = format!("{account} holds {held}, the messages on their way carry {}", -carried);
+                broken.push((Rule::Transit, text));
+            }
+        }
+        for (account, carried) in expected.into_iter().filter(|(_, carried)| *carried != 0) {
+            let text = format!("{account} holds nothing, the messages on their way carry {}", -carried);
+            broken.push((Rule::Transit, text));
+        }
+        broken
+    }
+}
+
+fn other_message(found: &mut Found<'_>, from: ShardId, number: u64) {
+    found.say(Rule::Channel, || format!("message {number} of shard {from} was taken as another one than was sent"));
+}
+
+fn hash_of(message: &Message) -> [u8; 16] {
+    let mut bytes = Vec::new();
+    message.encode(&mut bytes);
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
+    hash
+}
+
+/// The account of money on its way from one shard to another.
+fn transit(from: ShardId, to: ShardId, currency: Currency) -> Account {
+    Account::new(AccountKind::Transit, u64::from(from.0) << 16 | u64::from(to.0), currency)
+}
+
+/// What a message on its way from one shard to another carries. A return carries it on the account of
+/// the channel that its message came by, which is the other way round.
+fn carried(message: &Message, from: ShardId, to: ShardId) -> Option<Carried> {
+    let (currency, amount) = message.money()?;
+    let account = if message.is_return() { transit(to, from, currency) } else { transit(from, to, currency) };
+    Some(Carried { account, amount })
+}
+
+/// Whether a record sends and takes what its kind and its outcome ask for, and posts what it says.
+fn wrong_mail(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -> Option<Broken> {
+    let declined = record.decline;
+    match &record.body {
+        Body::TransferSent { .. } | Body::Swept { .. } if declined.is_none() => {
+            outgoing(shards, shard, record, mail)
+        }
+        Body::Delivered { message } => {
+            let taken = mail.taken?;
+            let wrong = if message.is_return() && declined.is_some() {
+                Some((Rule::Return, "declines what came back".to_string()))
+            } else {
+                answered(mail, &taken, message, declined)
+            };
+            wrong.or_else(|| incoming(shard, record, &taken, message))
+        }
+        Body::DeadLettered { message } => {
+            let taken = mail.taken?;
+            if message.is_return() {
+                return Some((Rule::Return, "buries what came back".to_string()));
+            }
+            let why = std::num::NonZeroU8::new(UNDELIVERABLE).map(DeclineCode);
+            answered(mail, &taken, message, why)
+        }
+        _ if *mail != Mail::default() => {
+            let name = record.body.kind().name();
+            Some((Rule::Channel, format!("a record ({name}) cannot take or send messages")))
+        }
+        _ => None,
+    }
+    .or_else(|| lacks_taken(record, mail))
+}
+
+/// A taking names the message it takes.
+fn lacks_taken(record: &Record, mail: &Mail) -> Option<Broken> {
+    let takes = matches!(record.body, Body::Delivered { .. } | Body::DeadLettered { .. });
+    (takes != mail.taken.is_some()).then(|| {
+        let name = record.body.kind().name();
+        (Rule::Channel, format!("a record ({name}) that takes a message names it, and no other does"))
+    })
+}
+
+/// A message that did not take effect goes back in the same record, whole; one that did sends nothing.
+fn answered(mail: &Mail, taken: &Taken, message: &Message, why: Option<DeclineCode>) -> Option<Broken> {
+    let right = match (why, mail.sent.as_slice()) {
+        (None, []) => true,
+        (Some(why), [Sent { to, message: Message::Returned { number, why: said, message: back }, .. }]) => {
+            *to == taken.from && *number == taken.number && *said == why && **back == *message
+        }
+        _ => false,
+    };
+    (!right).then(|| {
+        let said = if why.is_some() { "does not send back" } else { "took effect and sends back" };
+        (Rule::Return, format!("{said} message {} of shard {}", taken.number, taken.from))
+    })
+}
+
+/// A transfer or a sweep: what it sends, and what it posts.
+fn outgoing(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -> Option<Broken> {
+    let wrong = |text: &str| Some((Rule::Channel, text.to_string()));
+    let [sent] = mail.sent.as_slice() else { return wrong("sends another number of messages than one") };
+    let (source, amount, to) = match (&record.body, &sent.message) {
+        (Body::TransferSent { payee, amount }, Message::Transfer { payer, payee: named, currency, amount: carried, .. })
+            if Some(*payer) == record.envelope.wallet && payee == named && amount == carried =>
+        {
+            let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
+            (purse, *amount, shards.map(|shards| payee.shard(shards)))
+        }
+        (Body::Swept { vendor, amount }, Message::Swept { vendor: named, currency, amount: carried })
+            if vendor == named && amount == carried =>
+        {
+            let stripe = Account::new(AccountKind::VendorSales, vendor.get().into(), *currency);
+            let home = shards.map(|shards| vendor.get() % u32::from(shards.max(1)));
+            (stripe, *amount, home.and_then(|home| u16::try_from(home).ok()).map(ShardId))
+        }
+        _ => return wrong("sends another message than it says"),
+    };
+    if to.is_some_and(|to| to != sent.to) {
+        return wrong("sends its message to another shard than the receiver's");
+    }
+    let on_its_way = transit(shard, sent.to, source.currency);
+    moves(record, source, on_its_way, amount)
+}
+
+/// What a message brought that took effect.
+fn incoming(shard: ShardId, record: &Record, taken: &Taken, message: &Message) -> Option<Broken> {
+    if record.decline.is_some() {
+        return None;
+    }
+    let (currency, amount) = message.money()?;
+    let from = carried(message, taken.from, shard)?.account;
+    let (wallet, targets) = match message {
+        Message::Transfer { payee, .. } => (Some(*payee), [(AccountKind::WalletPaid, payee.get()); 2]),
+        Message::Swept { vendor, .. } => (None, [(AccountKind::VendorHome, vendor.get().into()); 2]),
+        Message::Returned { message, .. } => match &**message {
+            Message::Transfer { payer, .. } => {
+                let payer = *payer;
+                (Some(payer), [(AccountKind::WalletPaid, payer.get()), (AccountKind::Unclaimed, payer.get())])
+            }
+            Message::Swept { vendor, .. } => (None, [(AccountKind::VendorSales, vendor.get().into()); 2]),
+            Message::Returned { .. } => return Some((Rule::Return, "a return of a return".to_string())),
+        },
+    };
+    if record.envelope.wallet != wallet {
+        return Some((Rule::Channel, "names another wallet than its message".to_string()));
+    }
+    let right = targets.map(|(kind, owner)| moves(record, from, Account::new(kind, owner, currency), amount));
+    right.into_iter().min_by_key(Option::is_some).flatten()
+}
+
+/// Whether a record moves `amount` from one account to another and nothing else.
+fn moves(record: &Record, from: Account, to: Account, amount: i64) -> Option<Broken> {
+    let wanted = [
+        Posting { account: from, minor: amount },
+        Posting { account: to, minor: amount.wrapping_neg() },
+    ];
+    let postings = record.entry.postings();
+    let right = amount > 0 && postings.len() == 2 && wanted.iter().all(|posting| postings.contains(posting));
+    (!right).then(|| (Rule::Sums, format!("does not move {amount} from the {from} to the {to}")))
+}
