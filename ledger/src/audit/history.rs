@@ -102,7 +102,7 @@ impl History {
             && known.festival != festival.0
         {
             let own = known.festival;
-            found.say(Rule::Festival, || format!("money of festival {festival} for a wallet of festival {own}"));
+            found.say(Rule::Festival, || format!("money of festival {} for a wallet of festival {own}", festival.0));
         }
         self.post(index, wallet, record, found);
     }
