@@ -41,14 +41,14 @@ pub(crate) fn request(
         tag_counter: std::num::NonZeroU32::new(view.tag_counter()),
         mode: Mode { offline: flags.has(Flags::OFFLINE), training: flags.has(Flags::TRAINING) },
         replaces,
-        command: command(view)?,
+        command: command(view, keys)?,
     };
     request.content = keys.content(&request);
     Ok(request)
 }
 
 #[inline]
-fn command(view: &RequestView<'_>) -> Result<Command, Refusal> {
+fn command(view: &RequestView<'_>, keys: &Keys) -> Result<Command, Refusal> {
     Ok(match view.command() {
         wire::Command::OpenWallet => Command::Open,
         wire::Command::TopUp => Command::TopUp { tender: tender(view)?, amount: view.amount() },
@@ -63,6 +63,9 @@ fn command(view: &RequestView<'_>) -> Result<Command, Refusal> {
         wire::Command::Balance => Command::Balance,
         wire::Command::Cancel => Command::Cancel,
         wire::Command::Lookup => Command::Lookup,
+        wire::Command::Transfer => {
+            Command::Transfer { payee: keys.tag(view.payee()).number.as_wallet(), amount: view.amount() }
+        }
     })
 }
 

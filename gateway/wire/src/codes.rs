@@ -71,11 +71,13 @@ pub enum Command {
     Cancel = 6,
     /// Asks what became of the request `target`; closes nothing.
     Lookup = 7,
+    /// Sends `amount` to another wallet.
+    Transfer = 8,
 }
 
 impl Command {
     /// All commands, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OpenWallet,
         Self::TopUp,
         Self::Purchase,
@@ -83,6 +85,7 @@ impl Command {
         Self::Balance,
         Self::Cancel,
         Self::Lookup,
+        Self::Transfer,
     ];
 
     /// The command with this number, if this version knows it.
@@ -96,6 +99,7 @@ impl Command {
             5 => Self::Balance,
             6 => Self::Cancel,
             7 => Self::Lookup,
+            8 => Self::Transfer,
             _ => return None,
         })
     }
@@ -116,6 +120,7 @@ impl Command {
             Self::Balance => "balance",
             Self::Cancel => "cancel",
             Self::Lookup => "lookup",
+            Self::Transfer => "transfer",
         }
     }
 
@@ -128,7 +133,7 @@ impl Command {
     /// Whether a decided answer consumes the request's id.
     #[inline]
     pub fn consumes_id(self) -> bool {
-        matches!(self, Self::OpenWallet | Self::TopUp | Self::Purchase | Self::Void)
+        matches!(self, Self::OpenWallet | Self::TopUp | Self::Purchase | Self::Void | Self::Transfer)
     }
 }
 

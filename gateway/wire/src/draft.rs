@@ -7,7 +7,7 @@ use crate::codes::Command;
 use crate::error::WireError;
 use crate::frame::{FrameKind, FrameWriter};
 use crate::id::{RequestId, Uid};
-use crate::limits::{LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUESTS_IN_FRAME, REQUEST_HEAD};
+use crate::limits::{LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUESTS_IN_FRAME, PAYEE, REQUEST_HEAD};
 use crate::request::{Flags, Line, Tender};
 
 /// A request to be sent. Build it with one of the constructors, then set what else is known.
@@ -39,6 +39,8 @@ pub struct Request<'a> {
     pub zone: u16,
     /// How a top-up was paid.
     pub tender: Option<Tender>,
+    /// Who is to have the money of a transfer.
+    pub payee: Option<Uid>,
     /// What a purchase sells.
     pub lines: &'a [Line],
 }
@@ -60,6 +62,7 @@ impl<'a> Request<'a> {
             operator: 0,
             zone: 0,
             tender: None,
+            payee: None,
             lines: &[],
         }
     }
@@ -85,6 +88,11 @@ impl<'a> Request<'a> {
         Self { target: sale, operator, ..Self::bare(Command::Void, id, uid) }
     }
 
+    /// Pays another wallet.
+    pub fn transfer(id: RequestId, payer: Uid, payee: Uid, amount: i64) -> Self {
+        Self { amount, payee: Some(payee), ..Self::bare(Command::Transfer, id, payer) }
+    }
+
     /// Reads balance and last movements.
     pub fn balance(id: RequestId, uid: Uid) -> Self {
         Self::bare(Command::Balance, id, uid)
@@ -102,7 +110,7 @@ impl<'a> Request<'a> {
 
     /// Bytes of this request on the wire.
     pub fn size(&self) -> usize {
-        REQUEST_HEAD + self.lines.len() * LINE
+        REQUEST_HEAD + self.lines.len() * LINE + self.payee.map_or(0, |_| PAYEE)
     }
 
     /// Appends the request to `out`; `false` (and nothing appended) when it has more than 64 lines.
@@ -120,6 +128,9 @@ impl<'a> Request<'a> {
             put::<4, 2, LINE>(&mut bytes, line.quantity.to_le_bytes());
             put::<8, 4, LINE>(&mut bytes, line.unit_price.to_le_bytes());
             out.extend_from_slice(&bytes);
+        }
+        if let Some(payee) = &self.payee {
+            out.extend_from_slice(&payee_bytes(payee));
         }
         true
     }
@@ -146,6 +157,14 @@ impl<'a> Request<'a> {
         put::<66, 1, N>(&mut head, [self.tender.map_or(0, Tender::number)]);
         head
     }
+}
+
+fn payee_bytes(payee: &Uid) -> [u8; PAYEE] {
+    let mut bytes = [0; PAYEE];
+    // A Uid has at most ten bytes.
+    put::<0, 1, PAYEE>(&mut bytes, [u8::try_from(payee.as_bytes().len()).unwrap_or(0)]);
+    put::<1, 10, PAYEE>(&mut bytes, payee.padded());
+    bytes
 }
 
 /// Sets how long the sender of an encoded request still waits: the one field that changes from try to try.

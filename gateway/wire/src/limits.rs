@@ -30,6 +30,9 @@ pub const REQUEST_HEAD: usize = 72;
 /// Bytes of one line.
 pub const LINE: usize = 12;
 
+/// Bytes behind a transfer's head that name the payee.
+pub const PAYEE: usize = 12;
+
 /// Lines in one request: four times the longest receipt a bar prints; keeps a record under a kilobyte.
 pub const MAX_LINES: usize = 64;
 

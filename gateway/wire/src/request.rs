@@ -7,7 +7,7 @@ use crate::codes::{Command, Refusal};
 use crate::error::WireError;
 use crate::frame::FrameKind;
 use crate::id::{RequestId, Uid};
-use crate::limits::{LINE, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, REQUEST_HEAD};
+use crate::limits::{LINE, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, PAYEE, REQUEST_HEAD};
 
 /// How money comes in at a top-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,6 +110,9 @@ pub enum BadRequest {
     /// A void, cancel or lookup that does not say of what.
     #[error("the command needs a target")]
     NoTarget,
+    /// A transfer that does not say for whom.
+    #[error("a transfer without the 12 bytes of its payee")]
+    NoPayee,
     /// A cancel or lookup whose request id and target differ.
     #[error("cancel and lookup carry the same id as request id and target")]
     TargetDiffers,
@@ -128,6 +131,7 @@ impl BadRequest {
             | Self::StrayLines
             | Self::NoTender
             | Self::NoTarget
+            | Self::NoPayee
             | Self::TargetDiffers => Refusal::Malformed,
         }
     }
@@ -151,6 +155,7 @@ pub struct Malformed {
 pub struct RequestView<'a> {
     head: &'a [u8; REQUEST_HEAD],
     lines: &'a [[u8; LINE]],
+    payee: Option<&'a [u8; PAYEE]>,
     command: Command,
 }
 
@@ -181,7 +186,8 @@ impl<'a> RequestView<'a> {
             .0
             .get(..usize::from(count))
             .ok_or(BadRequest::LinesMissing { lines: count, length: REQUEST_HEAD + rest.len() })?;
-        let view = Self { head, lines, command };
+        let payee = if command == Command::Transfer { rest.first_chunk() } else { None };
+        let view = Self { head, lines, payee, command };
         view.check_names()?;
         view.check_command()?;
         Ok(view)
@@ -212,12 +218,19 @@ impl<'a> RequestView<'a> {
         }
         match self.command {
             Command::TopUp if self.tender().is_none() => Err(BadRequest::NoTender),
+            Command::Transfer => self.check_payee(),
             Command::Void | Command::Cancel | Command::Lookup if self.target().is_none() => {
                 Err(BadRequest::NoTarget)
             }
             Command::Cancel | Command::Lookup if self.target() != self.id() => Err(BadRequest::TargetDiffers),
             _ => Ok(()),
         }
+    }
+
+    fn check_payee(&self) -> Result<(), BadRequest> {
+        let payee = self.payee.ok_or(BadRequest::NoPayee)?;
+        let length = u8_at::<0, _>(payee);
+        if Uid::length_is_sane(length) { Ok(()) } else { Err(BadRequest::UidLength(length)) }
     }
 
     /// What is asked for.
@@ -249,6 +262,13 @@ impl<'a> RequestView<'a> {
     pub fn uid(&self) -> &'a [u8] {
         let length = usize::from(u8_at::<16, _>(self.head));
         self.head.get(17..17 + length).unwrap_or_default()
+    }
+
+    /// Transfer: the UID of the tag that is to have the money; else nothing.
+    pub fn payee(&self) -> &'a [u8] {
+        let Some(payee) = self.payee else { return &[] };
+        let length = usize::from(u8_at::<0, _>(payee));
+        payee.get(1..=length).unwrap_or_default()
     }
 
     /// The tag's UID as a value of its own.

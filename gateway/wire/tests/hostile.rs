@@ -110,9 +110,10 @@ fn a_bad_request_is_refused_alone_under_its_id() {
     let top_up = encoded(&Request::top_up(id(2), uid(), 500, Tender::Cash));
     let void = encoded(&Request::void(id(2), uid(), RequestId::from_raw(1), 4));
     let cancel = encoded(&Request::cancel(id(2), uid()));
+    let transfer = encoded(&Request::transfer(id(2), uid(), uid(), 500));
     let table: &[(&[u8], usize, u8, BadRequest, Refusal)] = &[
         (&purchase, 2, 0, BadRequest::Command(0), Refusal::Unsupported),
-        (&purchase, 2, 8, BadRequest::Command(8), Refusal::Unsupported),
+        (&purchase, 2, 9, BadRequest::Command(9), Refusal::Unsupported),
         (&purchase, 2, Command::TopUp.number(), BadRequest::StrayLines, Refusal::Malformed),
         (&purchase, 16, 5, BadRequest::UidLength(5), Refusal::Malformed),
         (&purchase, 16, 255, BadRequest::UidLength(255), Refusal::Malformed),
@@ -123,6 +124,9 @@ fn a_bad_request_is_refused_alone_under_its_id() {
         (&top_up, 66, 0, BadRequest::NoTender, Refusal::Malformed),
         (&void, 48, 0, BadRequest::NoTarget, Refusal::Malformed),
         (&cancel, 48, 9, BadRequest::TargetDiffers, Refusal::Malformed),
+        (&cancel, 2, Command::Transfer.number(), BadRequest::NoPayee, Refusal::Malformed),
+        (&transfer, 72, 11, BadRequest::UidLength(11), Refusal::Malformed),
+        (&transfer, 27, 1, BadRequest::StrayLines, Refusal::Malformed),
     ];
     let good = encoded(&Request::balance(id(1), uid()));
     for (bytes, at, to, why, code) in table {

@@ -72,6 +72,7 @@ fn layouts_have_no_gaps_and_the_sizes_of_the_crate() {
         ("welcome", limits::WELCOME),
         ("request", limits::REQUEST_HEAD),
         ("line", limits::LINE),
+        ("payee", limits::PAYEE),
         ("answer", limits::ANSWER),
         ("movement", limits::MOVEMENT),
         ("notice", limits::NOTICE),

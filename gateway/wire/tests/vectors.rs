@@ -98,6 +98,7 @@ fn of_terminal(name: &str) -> Option<Vec<u8>> {
         "void" => frame(&[at_till(Request::void(id(1003), uid(), id(1002), 31))]),
         "balance" => frame(&[Request::balance(id(1004), uid())]),
         "cancel" => frame(&[Request::cancel(id(1002), uid())]),
+        "transfer" => frame(&[at_till(Request::transfer(id(1009), uid(), small, 1500))]),
         "lookup" => frame(&[Request::lookup(id(1002), uid())]),
         "batch" => {
             frame(&[at_till(Request::purchase(id(1005), uid(), &one)), Request::balance(id(1006), small)])
@@ -168,7 +169,7 @@ fn of_server(name: &str) -> Option<Vec<u8>> {
 #[test]
 fn the_crate_writes_the_vectors_of_the_document() {
     let all = vectors();
-    assert_eq!(all.len(), 28, "a vector was added or lost");
+    assert_eq!(all.len(), 29, "a vector was added or lost");
     for (name, hex) in all {
         let bytes =
             of_terminal(name).or_else(|| of_server(name)).unwrap_or_else(|| panic!("unknown vector {name}"));

@@ -70,4 +70,10 @@ codes! {
     AmountTooSmall = 84, "amount_too_small", Useless,
         "The amount is under the festival's smallest top-up.",
         "Show the limit; ask for a larger amount.";
+    TransfersOff = 85, "transfers_off", Useless,
+        "The festival does not let wallets pay each other.",
+        "Do not offer it.";
+    SameWallet = 86, "same_wallet", Useless,
+        "Payer and payee are one wallet.",
+        "Ask for the other wristband.";
 }

@@ -58,6 +58,7 @@ fn shape(
         Command::Balance => Request::balance(id, uid),
         Command::Cancel => Request::cancel(id, uid),
         Command::Lookup => Request::lookup(id, uid),
+        Command::Transfer => Request::transfer(id, uid, uid, amount),
     }
 }
 
