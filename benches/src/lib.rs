@@ -129,6 +129,7 @@ fn festival(device: DeviceNumber, till: TillId) -> Result<Festival, Failed> {
         },
         purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
+        transfers: true,
     };
     let roles = [Role::Sell, Role::Pair, Role::TopUp].into_iter().fold(Roles::default(), Roles::with);
     let lists = Lists {

@@ -10,7 +10,7 @@ use ledger::ids::{Epoch, LedgerId, ShardId};
 use ledger::journal::{Event, Journal, Waker};
 use ledger::record::Body;
 
-use crate::counters::Counters;
+use crate::counters::{Counters, MailFacts};
 use crate::job::{Clock, Job, Message, Mono, Told};
 use crate::limits::CONTROL_ROOM;
 use crate::mail::{Letter, LocalPost, Post};
@@ -303,11 +303,26 @@ impl<J: Journal> Core<J> {
             return;
         }
         self.next_tick = Mono(clock.mono.0 + TICK_MICROS);
+        self.counters.mail = self.mail_facts(clock);
         for index in 0..self.shards.len() {
             let mut step = step!(self, clock, false);
             self.shards[index].post_messages(&mut step);
             self.shards[index].tick_sweep(clock.mono);
         }
+    }
+
+    fn mail_facts(&self, clock: Clock) -> MailFacts {
+        let mut facts = MailFacts::default();
+        for state in self.shards.iter().filter_map(Shard::state) {
+            facts.bytes += state.channels().bytes() as u64;
+            for (_, outbox) in state.channels().outboxes() {
+                let Some(oldest) = outbox.waiting().next() else { continue };
+                facts.waiting += outbox.sent() - outbox.acknowledged();
+                let age = clock.wall.0.saturating_sub(oldest.at.0);
+                facts.oldest_micros = facts.oldest_micros.max(u64::try_from(age).unwrap_or(0));
+            }
+        }
+        facts
     }
 
     /// Carries letters in another way than within this process.

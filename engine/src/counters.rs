@@ -3,6 +3,17 @@
 use actors::answer::Verdict;
 use actors::codes::{Decline, Refusal};
 
+/// What the channels of a core hold at this moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MailFacts {
+    /// Messages sent and not known to be taken.
+    pub waiting: u64,
+    /// Age of the oldest of them.
+    pub oldest_micros: u64,
+    /// Bytes held.
+    pub bytes: u64,
+}
+
 /// Counts since the core began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -38,6 +49,8 @@ pub struct Counters {
     pub resent: u64,
     /// Stripes swept home.
     pub swept: u64,
+    /// The channels, when they were last looked at.
+    pub mail: MailFacts,
 }
 
 impl Counters {
@@ -84,6 +97,9 @@ impl Counters {
         for (mine, theirs) in pairs {
             *mine += theirs;
         }
+        self.mail.waiting += other.mail.waiting;
+        self.mail.oldest_micros = self.mail.oldest_micros.max(other.mail.oldest_micros);
+        self.mail.bytes += other.mail.bytes;
         self.declined.iter_mut().zip(other.declined).for_each(|(mine, theirs)| *mine += theirs);
         self.refused.iter_mut().zip(other.refused).for_each(|(mine, theirs)| *mine += theirs);
     }

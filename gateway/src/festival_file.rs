@@ -103,6 +103,8 @@ struct Bounds {
     largest_amount: String,
     looks_repeated_seconds: u32,
     purse_order: Vec<String>,
+    #[serde(default)]
+    transfers: bool,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +163,7 @@ pub fn parse(text: &str, now: At) -> Result<Festival, FestivalFileError> {
     let place = at(&file.limits.span(), "[limits]".into());
     let money = Money { currency: settings.currency };
     settings.limits = limits(file.limits.get_ref(), &place, money)?;
+    settings.transfers = file.limits.get_ref().transfers;
     settings.purse_order = purses(&file.limits.get_ref().purse_order, &place)?;
 
     let mut vendors = Numbers::new("vendor");
@@ -321,6 +324,7 @@ fn settings(about: &About, place: &Place, now: At) -> Result<Settings, FestivalF
         },
         purse_order: smallvec::SmallVec::new(),
         local_time: LocalTime { transitions, cut_over_hour: about.cut_over_hour },
+        transfers: false,
     })
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn settings() -> Settings {
         },
         purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 3_600)], cut_over_hour: 6 },
+        transfers: true,
     }
 }
 

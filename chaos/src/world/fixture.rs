@@ -131,6 +131,7 @@ pub fn festival(bonus_first: bool) -> Result<Festival, FestivalError> {
         },
         purse_order: purse_order.into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
+        transfers: true,
     };
     Festival::new(settings, lists())
 }

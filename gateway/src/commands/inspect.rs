@@ -9,7 +9,7 @@ use ledger::ids::{RecordNumber, ShardId, WalletNumber};
 use ledger::record::Record;
 
 use super::reading::{Flow, each_block, genesis};
-use super::{Failure, show};
+use super::{Failure, channels, show};
 use crate::directory::Directory;
 
 /// What to show.
@@ -29,11 +29,17 @@ pub struct Args {
     /// Only the wallet of the wristband with this UID (hexadecimal, 4, 7 or 10 bytes).
     #[arg(long, value_name = "UIDHEX")]
     pub wallet: Option<String>,
+    /// Instead: the channels between shards, and what is on its way.
+    #[arg(long, conflicts_with_all = ["shard", "from", "limit", "wallet"])]
+    pub channels: bool,
 }
 
 /// Shows what `args` ask for.
 pub fn inspect(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     let directory = Directory::open(&args.dir)?;
+    if args.channels {
+        return channels::channels(&directory, out);
+    }
     let wallet = args.wallet.as_deref().map(|uid| wallet_of(&directory, uid)).transpose()?;
     if let Some(wallet) = wallet {
         writeln!(out, "wallet {wallet}")?;
@@ -126,7 +132,7 @@ fn block_text(filter: &Filter<'_>, block: &Block<'_>, left: &mut u64, out: &mut 
 
 /// As [`inspect`], for a path; all of it as text. For tests.
 pub fn text(dir: &Path, change: impl FnOnce(&mut Args)) -> Result<String, Failure> {
-    let mut args = Args { dir: dir.to_owned(), shard: None, from: 0, limit: 100, wallet: None };
+    let mut args = Args { dir: dir.to_owned(), shard: None, from: 0, limit: 100, wallet: None, channels: false };
     change(&mut args);
     let mut out = Vec::new();
     inspect(&args, &mut out)?;

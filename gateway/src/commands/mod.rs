@@ -3,6 +3,7 @@
 //!
 //! One file per subcommand; each has a library function that tests call, and what it prints.
 
+mod channels;
 pub mod explain;
 pub mod init;
 pub mod inspect;

@@ -8,7 +8,7 @@ use actors::wallet::Balances;
 use jiff::Timestamp;
 use ledger::ids::{At, RecordNumber, RequestId};
 use ledger::money::{Amount, Currency};
-use ledger::record::{Body, Envelope, Record, Tender};
+use ledger::record::{Body, Envelope, Message, Record, Tender};
 
 /// `2026-06-01T18:03:22.123456Z`.
 pub(crate) fn time(at: At) -> String {
@@ -103,6 +103,13 @@ fn envelope(out: &mut String, envelope: &Envelope) -> fmt::Result {
     if !facts.is_empty() {
         writeln!(out, "    {}", facts.join(", "))?;
     }
+    let Some(mail) = &envelope.mail else { return Ok(()) };
+    if let Some(taken) = mail.taken {
+        writeln!(out, "    takes message {} of shard {}", taken.number, taken.from)?;
+    }
+    for sent in &mail.sent {
+        writeln!(out, "    sends message {} to shard {}: {}", sent.number, sent.to, message(&sent.message))?;
+    }
     Ok(())
 }
 
@@ -144,7 +151,29 @@ fn body(out: &mut String, body: &Body, currency: Currency) -> fmt::Result {
         }
         Body::Voided { sale, position: None } => writeln!(out, "    asks for sale {}", request(*sale)),
         Body::Cancelled { position } => writeln!(out, "    of record {position}"),
+        Body::TransferSent { payee, amount: minor } => writeln!(out, "    {} for wallet {payee}", amount(*minor)),
+        Body::Delivered { message: said } | Body::DeadLettered { message: said } => {
+            writeln!(out, "    {}", message(said))
+        }
+        Body::Acknowledged { to, up_to } => writeln!(out, "    shard {to} has taken messages up to {up_to}"),
+        Body::Swept { vendor, amount: minor } => writeln!(out, "    {} of vendor {vendor}", amount(*minor)),
         Body::Burned { .. } | Body::Quarantined | Body::Released => Ok(()),
+    }
+}
+
+/// A message between shards, in words.
+fn message(said: &Message) -> String {
+    match said {
+        Message::Transfer { payer, payee, currency, amount, .. } => {
+            format!("transfer of {} from wallet {payer} to wallet {payee}", Amount::new(*amount, *currency))
+        }
+        Message::Swept { vendor, currency, amount } => {
+            format!("sales of {} of vendor {vendor}, on their way home", Amount::new(*amount, *currency))
+        }
+        Message::Returned { number, why, message: back } => {
+            let why = Decline::from_record(*why).map_or("a later code", Decline::name);
+            format!("message {number} comes back, {why}: {}", message(back))
+        }
     }
 }
 

@@ -198,6 +198,7 @@ fn print_totals(report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
         let shown = [total.debits, total.credits, total.balance()].map(|minor| amount(minor, total.currency));
         writeln!(out, "  {:<24}{:>20}{:>20}{:>20}", total.kind.name(), shown[0], shown[1], shown[2])?;
     }
+    writeln!(out, "  {} messages between shards on their way", report.in_flight)?;
     let open = report.wallets.iter().filter(|wallet| wallet.open).count();
     writeln!(out, "  {} wallets, {open} of them open", report.wallets.len())?;
     Ok(())

@@ -91,10 +91,18 @@ fn decisions(out: &mut DescriptorEncoder<'_>, engine: &Counters) -> fmt::Result 
         ("rebuilds", "Shards dropped and rebuilt", engine.rebuilds),
         ("quarantined", "Actors quarantined", engine.quarantined),
         ("evidence", "Records fetched as evidence", engine.fetched),
+        ("messages_taken", "Messages taken from other shards", engine.taken),
+        ("messages_returned", "Of these, that went back", engine.returned),
+        ("channels_resent", "Times a channel was sent again because nothing was heard", engine.resent),
+        ("stripes_swept", "Vendors' stripes swept home", engine.swept),
     ];
     for (name, help, value) in table {
         counter(out, name, help, value)?;
     }
+    gauge(out, "messages_waiting", "Messages sent and not known to be taken", engine.mail.waiting)?;
+    let help = "Age of the oldest of them";
+    gauge(out, "messages_oldest_microseconds", help, engine.mail.oldest_micros)?;
+    gauge(out, "channel_bytes", "Bytes that all channels hold", engine.mail.bytes)?;
     let declined: Vec<_> = Decline::ALL.iter().map(|code| (code.name(), engine.declines(*code))).collect();
     family(out, "declined", "Declines told, by code", "code", &declined)?;
     let refused: Vec<_> = Refusal::ALL.iter().map(|code| (code.name(), engine.refusals(*code))).collect();

@@ -61,6 +61,7 @@ pub fn festival() -> Festival {
         limits,
         purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
+        transfers: true,
     };
     let item = Item {
         id: ItemId::new(1).unwrap(),
