@@ -7,6 +7,7 @@
 mod audit;
 mod codes;
 mod configuration;
+mod mail;
 mod model;
 mod money;
 mod programs;

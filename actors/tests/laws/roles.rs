@@ -8,13 +8,14 @@ use actors::festival::{Festival, Role, Roles};
 use crate::world::{self, World};
 
 /// Each command, and the one role that allows it; `None` where any enrolled device may ask.
-fn commands() -> [(Command, Option<Role>); 8] {
+fn commands() -> [(Command, Option<Role>); 9] {
     [
         (Command::Open, Some(Role::Pair)),
         (world::cash(500), Some(Role::TopUp)),
         (world::bonus(500), Some(Role::Supervise)),
         (world::buy(1, 1), Some(Role::Sell)),
         (Command::Void { sale: world::id(world::BAR, 1) }, Some(Role::Refund)),
+        (world::pay(2, 100), Some(Role::TopUp)),
         (Command::Balance, None),
         (Command::Cancel, None),
         (Command::Lookup, None),

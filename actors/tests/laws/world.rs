@@ -121,6 +121,11 @@ pub(crate) fn cash(amount: i64) -> Command {
     Command::TopUp { tender: Tender::Cash, amount }
 }
 
+/// For the wallet of another band.
+pub(crate) fn pay(band: u32, amount: i64) -> Command {
+    Command::Transfer { payee: wallet(band), amount }
+}
+
 pub(crate) fn bonus(amount: i64) -> Command {
     Command::TopUp { tender: Tender::Bonus, amount }
 }
