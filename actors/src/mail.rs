@@ -135,7 +135,7 @@ impl ShardState {
         let postings = moved(transit, purse, *amount);
         let wallet = self.wallet_of(*payer).filter(|wallet| wallet.is_open());
         let fits = wallet.and_then(|wallet| wallet.after(&postings));
-        if mutant::on(Mutant::ReturnDeclined) && wallet.is_some_and(|wallet| wallet.balances().total() == 0) {
+        if mutant::on(Mutant::ReturnDeclined) {
             return Outcome { wallet: Some(*payer), end: End::Declined(Decline::OverCap) };
         }
         match (fits, Entry::new(postings)) {

@@ -96,18 +96,18 @@ fn every_mistake_is_named_with_its_line_and_what_to_do() {
         ("\"bonus\", \"paid\"", "\"bonus\"", "purse_order lacks \"paid\": that money could never be spent"),
         ("\"bonus\", \"paid\"", "\"paid\", \"paid\"", "purse_order names \"paid\" twice"),
         ("\"bonus\", \"paid\"", "\"cups\"", "purse_order names \"cups\": the purses are"),
-        ("id = 2\nname = \"Pizza al", "id = 1\nname = \"Pizza al", "line 24, vendor 1: line 20 has a vendor"),
-        ("id = 2\nname = \"Water", "id = 0\nname = \"Water", "line 36, item 0: numbers start at 1"),
-        ("\"6.50\"", "\"6.505\"", "line 29, item 1: price = \"6.505\": not an amount of EUR"),
-        ("\"6.50\"", "\"-6.50\"", "line 29, item 1: price = \"-6.50\" is out of range: from zero to"),
-        ("\"5.5\"", "\"5.555\"", "line 36, item 2: vat = \"5.555\" is not a rate"),
-        ("vendor = 2\nprice", "vendor = 7\nprice", "line 43, item 3: there is no vendor 7: add it"),
-        ("vendor = 2\nzone", "vendor = 7\nzone", "line 57, till 2: there is no vendor 7: add it"),
-        ("zone = 2", "zone = 0", "line 57, till 2: zone = 0"),
-        ("number = 2", "number = 1", "line 74, device 1: line 69 has a device of this number"),
-        ("number = 2", "number = 8388608", "line 74, device 8388608: device numbers end at 8388607"),
-        ("till = 2\n", "till = 9\n", "line 74, device 2: there is no till 9: add it under [[tills]]"),
-        ("\"supervise\"]", "\"boss\"]", "line 84, device 4: there is no role \"boss\": the roles are sell,"),
+        ("id = 2\nname = \"Pizza al", "id = 1\nname = \"Pizza al", "line 25, vendor 1: line 21 has a vendor"),
+        ("id = 2\nname = \"Water", "id = 0\nname = \"Water", "line 37, item 0: numbers start at 1"),
+        ("\"6.50\"", "\"6.505\"", "line 30, item 1: price = \"6.505\": not an amount of EUR"),
+        ("\"6.50\"", "\"-6.50\"", "line 30, item 1: price = \"-6.50\" is out of range: from zero to"),
+        ("\"5.5\"", "\"5.555\"", "line 37, item 2: vat = \"5.555\" is not a rate"),
+        ("vendor = 2\nprice", "vendor = 7\nprice", "line 44, item 3: there is no vendor 7: add it"),
+        ("vendor = 2\nzone", "vendor = 7\nzone", "line 58, till 2: there is no vendor 7: add it"),
+        ("zone = 2", "zone = 0", "line 58, till 2: zone = 0"),
+        ("number = 2", "number = 1", "line 75, device 1: line 70 has a device of this number"),
+        ("number = 2", "number = 8388608", "line 75, device 8388608: device numbers end at 8388607"),
+        ("till = 2\n", "till = 9\n", "line 75, device 2: there is no till 9: add it under [[tills]]"),
+        ("\"supervise\"]", "\"boss\"]", "line 85, device 4: there is no role \"boss\": the roles are sell,"),
         // What TOML itself says shows the line with the place in it.
         ("vat = \"20\"", "vta = \"20\"", "unknown field `vta`"),
         ("cut_over_hour = 6", "", "missing field `cut_over_hour`"),
@@ -123,7 +123,7 @@ fn every_mistake_is_named_with_its_line_and_what_to_do() {
     }
     let long = EXAMPLE.replacen("Lager 50 cl", &"x".repeat(201), 1);
     let error = parse(&long, NOW).unwrap_err().to_string();
-    assert!(error.contains("line 29, item 1: the name has 201 bytes"), "{error}");
+    assert!(error.contains("line 30, item 1: the name has 201 bytes"), "{error}");
     let error = load(Path::new("/no/such/file.toml"), NOW).unwrap_err().to_string();
     assert!(error.contains("cannot read /no/such/file.toml"), "{error}");
 }

@@ -59,6 +59,7 @@ pub struct Effect {
     pub(super) moves: Moves,
     pub(super) purchase: bool,
     pub(super) opening: bool,
+    pub(super) transfer: bool,
 }
 
 impl Page {
@@ -235,6 +236,11 @@ impl Book {
     /// Writes a durable record down.
     pub fn enter(&mut self, number: u64, record: &Record) {
         let Some(wallet) = record.envelope.wallet else { return };
+        // A message for a band that nobody opened brings no wallet into being.
+        let message = matches!(record.body, Body::Delivered { .. } | Body::DeadLettered { .. });
+        if message && !self.pages.contains_key(&wallet.get()) {
+            return;
+        }
         let next = number + 1;
         let page = self.pages.entry(wallet.get()).or_insert_with(|| Page { born: next, ..Page::default() });
         if page.changes.is_empty() {
@@ -263,7 +269,7 @@ impl Page {
     fn take_effect(&mut self, number: u64, record: &Record, moves: Moves) {
         let next = number + 1;
         let taken_back = rules::taken_back(&moves);
-        let mut effect = Effect { moves, purchase: false, opening: false };
+        let mut effect = Effect { moves, purchase: false, opening: false, transfer: false };
         match &record.body {
             Body::WalletOpened { .. } => {
                 effect.opening = true;
@@ -275,6 +281,7 @@ impl Page {
                 let till = record.envelope.till.map_or(0, ledger::ids::TillId::get);
                 self.last_sale.set(next, (till, amount, record.at.seconds()));
             }
+            Body::TransferSent { .. } => effect.transfer = true,
             Body::Voided { position: Some(sale), .. } => {
                 self.refunded.entry(sale.0).or_default().set(next, Some(number));
                 self.forget_sale(number, taken_back);

@@ -26,6 +26,7 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
         Body::ToppedUp { tender: Tender::Bonus, .. } => Role::Supervise,
         Body::Purchased { .. } => Role::Sell,
         Body::Voided { .. } => Role::Refund,
+        Body::TransferSent { .. } => Role::TopUp,
         _ => return Ok(()),
     };
     if !device.roles.has(role) {
@@ -33,7 +34,7 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
     }
     match envelope.till {
         Some(till) if till != device.till => broken("the device stands at another till"),
-        None if matches!(role, Role::Sell | Role::TopUp) => broken("no till is named"),
+        None if matches!(seen.record.body, Body::Purchased { .. } | Body::ToppedUp { .. }) => broken("no till is named"),
         _ => Ok(()),
     }
 }

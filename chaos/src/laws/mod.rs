@@ -17,6 +17,7 @@ pub mod rules;
 pub mod shadow;
 pub mod timeline;
 pub mod watch;
+pub mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +40,7 @@ use once::Once;
 use order::Order;
 use shadow::Shadow;
 use watch::{FramePlace, Watch};
+use whole::Whole;
 
 /// A law that was seen broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +135,7 @@ pub struct Laws {
     conservation: Conservation,
     once: Once,
     order: Order,
+    whole: Whole,
     /// By core.
     bounded: Vec<Bounded>,
     loops: u16,
@@ -152,6 +155,7 @@ impl Laws {
             conservation: Conservation::default(),
             once: Once::default(),
             order: Order::default(),
+            whole: Whole::default(),
             bounded: vec![Bounded::default(); usize::from(loops)],
             loops,
             waiting: BTreeMap::new(),
@@ -274,6 +278,7 @@ impl Laws {
         once::record(&seen)?;
         self.order.record(&seen)?;
         self.conservation.record(&seen)?;
+        self.whole.record(&seen)?;
         self.book.enter(number, record);
         self.shadow.apply(shard, number, record);
         floors::record(shard, number, record, &self.book, &self.shadow)
@@ -324,6 +329,11 @@ impl Laws {
     pub fn live(&mut self, state: &actors::shard_state::ShardState) -> Result<bool, Violation> {
         self.checks += 1;
         replay::live(state, &self.shadow)
+    }
+
+    /// L5: what is on its way between shards, as far as it is durable.
+    pub const fn whole(&self) -> &Whole {
+        &self.whole
     }
 
     /// The durable replica.

@@ -8,7 +8,7 @@ use actors::codes::{Decline, Refusal};
 use actors::command::{AskedLine, Command, Request};
 use actors::festival::{Festival, Purse, Role, Till};
 use ledger::account::AccountKind;
-use ledger::ids::{At, ItemId, RequestId};
+use ledger::ids::{At, ItemId, RequestId, WalletNumber};
 use ledger::record::{Line, Record, Tender};
 
 use super::book::Page;
@@ -85,6 +85,9 @@ pub fn cancelled(page: &Page, id: RequestId, record: u64, position: u64) -> Expe
         return Expected::no(Decline::AlreadyVoided);
     }
     let Some(effect) = page.effects.get(&record) else { return Expected::no(Decline::TopUpSpent) };
+    if effect.transfer {
+        return Expected::no(Decline::TransferGone);
+    }
     if effect.opening && page.others_applied_at(id, position) {
         return Expected::no(Decline::WalletInUse);
     }
@@ -151,6 +154,12 @@ impl Rules {
                 request.operator.ok_or(Refusal::NoOperator)?;
                 Ok(void(page, *sale, position))
             }
+            Command::Transfer { payee, amount } => {
+                self.festival.transfers.then_some(()).ok_or(Refusal::TransfersOff)?;
+                self.may(request, Role::TopUp)?;
+                till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
+                self.transfer(request, page.purses_at(position)[0], *payee, *amount)
+            }
             Command::Open | Command::Balance | Command::Cancel | Command::Lookup => Err(Refusal::Internal),
         }
     }
@@ -158,6 +167,32 @@ impl Rules {
     fn may(&self, request: &Request, role: Role) -> Result<(), Refusal> {
         let device = self.festival.device(request.device);
         device.filter(|device| device.roles.has(role)).map(|_| ()).ok_or(Refusal::NotYourRole)
+    }
+
+    /// Only money that was paid in may leave, and it leaves for transit.
+    fn transfer(
+        &self,
+        request: &Request,
+        paid: i64,
+        payee: WalletNumber,
+        amount: i64,
+    ) -> Result<Expected, Refusal> {
+        if amount <= 0 {
+            return Err(Refusal::AmountZero);
+        }
+        if amount > self.festival.limits.largest_amount {
+            return Err(Refusal::AmountTooLarge);
+        }
+        let payer = request.tag.number.as_wallet();
+        if payer == payee {
+            return Err(Refusal::SameWallet);
+        }
+        if paid < amount {
+            return Ok(Expected::no(Decline::InsufficientFunds));
+        }
+        let (from, to) = (payer.shard(self.shards), payee.shard(self.shards));
+        let transit = (AccountKind::Transit, u64::from(from.0) * 65_536 + u64::from(to.0), -amount);
+        Ok(Expected::moving(vec![(AccountKind::WalletPaid, payer.get(), amount), transit]))
     }
 
     fn top_up(

@@ -203,7 +203,12 @@ impl Clients {
         let command = rng.u32(0..100);
         let (device, command) = match command {
             0..14 => (4 + rng.u32(0..3), Command::Open),
-            14..42 => {
+            14..22 => {
+                let payee = self.tag(rng).number.as_wallet();
+                let amount = rng.i64(1..=fixture::TOP_UP_MAX / 2);
+                (5 + rng.u32(0..2), Command::Transfer { payee, amount })
+            }
+            22..42 => {
                 let bonus = rng.u8(0..5) == 0;
                 let tender = if bonus { Tender::Bonus } else { Tender::Cash };
                 let amount = rng.i64(fixture::TOP_UP_MIN..=fixture::TOP_UP_MAX);
@@ -322,6 +327,7 @@ fn spoil_command(rng: &mut Rng, command: &mut Command) {
                 *amount = sum(lines);
             }
         }
+        Command::Transfer { amount, .. } => *amount = [0, -5, fixture::LARGEST + 1][rng.usize(0..3)],
         Command::Void { sale } => *sale = RequestId::new(sale.get() + 1_000).unwrap_or(*sale),
         _ => {}
     }

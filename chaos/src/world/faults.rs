@@ -263,7 +263,7 @@ impl World {
     pub(super) fn start(&mut self) -> Verdict {
         for _ in 0..STARTS {
             let config = log_config(&self.plan, &self.clock);
-            let started = Process::start(&self.disk, config, self.plan.loops, self.clock.read());
+            let started = Process::start(&self.disk, config, self.plan.loops, self.clock.read(), &self.mesh);
             match started {
                 Ok((process, opened)) if !self.disk.frozen() => {
                     self.process = Some(process);

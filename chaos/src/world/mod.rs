@@ -6,6 +6,7 @@ pub mod clients;
 pub mod clock;
 mod faults;
 pub mod fixture;
+pub mod mesh;
 pub mod plan;
 pub mod process;
 mod rot;
@@ -26,7 +27,8 @@ use crate::laws::{Laws, Verdict, Violation};
 use clients::{Clients, Letter};
 use clock::SimClock;
 use faults::Nemesis;
-use plan::Plan;
+use mesh::{Fate, Mesh};
+use plan::{Plan, Weights};
 use process::Process;
 use tally::{Row, Tally};
 use trace::Trace;
@@ -68,6 +70,8 @@ pub struct World {
     trace: Trace,
     /// Copies on their way.
     net: Vec<Letter>,
+    /// Letters between shards.
+    mesh: Mesh,
     next_token: u64,
     answers: u64,
     /// Calls that the disk had seen when the laws last looked.
@@ -78,6 +82,9 @@ pub struct World {
 
 /// A full replay is compared at every so many answers.
 const FULL_REPLAY_EVERY: u64 = 64;
+/// Rounds, and their length, in which what is on its way between shards must arrive: ten seconds.
+const DRAINING_ROUNDS: usize = 500;
+const DRAINING_MICROS: u32 = 20_000;
 /// Rounds in which a healed world must have answered everybody.
 const HEALING_ROUNDS: usize = 400;
 
@@ -171,6 +178,7 @@ impl World {
             tally: Tally::default(),
             trace: Trace::default(),
             net: Vec::new(),
+            mesh: Mesh::default(),
             next_token: 0,
             answers: 0,
             looked_at: 0,
@@ -181,7 +189,11 @@ impl World {
         Ok(world)
     }
 
-    fn report(self, seed: u64, violation: Option<Violation>) -> Report {
+    fn report(mut self, seed: u64, violation: Option<Violation>) -> Report {
+        let (taken, returned, swept) = self.laws.whole().counts();
+        for (row, count) in [(Row::Taken, taken), (Row::Returned, returned), (Row::Swept, swept)] {
+            self.tally.add(row, count);
+        }
         Report {
             seed,
             trace: self.trace.hash(),
@@ -217,6 +229,7 @@ impl World {
             (if rebuilds { weights.rebuild } else { 0 }, 4),
             (weights.clock, 5),
             (weights.flood, 6),
+            (if self.mesh.is_empty() { 0 } else { weights.mail }, 7),
         ];
         let faults = self.nemesis.weights(weights);
         let total: u32 = table.iter().map(|(weight, _)| weight).sum::<u32>() + faults;
@@ -249,8 +262,31 @@ impl World {
                 self.trace.line(format_args!("clock +{micros}"));
                 Ok(())
             }
-            _ => self.flood(),
+            6 => self.flood(),
+            _ => {
+                let Weights { mail_lost, mail_twice, .. } = self.plan.weights;
+                self.carry(mail_lost, mail_twice)
+            }
         }
+    }
+
+    /// Something becomes of a letter between shards.
+    fn carry(&mut self, lost: u32, twice: u32) -> Verdict {
+        let clock = self.clock.read();
+        let Some(fate) = self.mesh.next(&mut self.rng, lost, twice) else { return Ok(()) };
+        self.trace.line(format_args!("mail {fate:?}"));
+        match (fate, &mut self.process) {
+            (Fate::Lost, _) => self.tally.hit(Row::MailLost),
+            (Fate::Arrives(letter), Some(process)) => process.arrive(letter, clock),
+            (Fate::ArrivesTwice(letter), process) => {
+                self.tally.hit(Row::MailTwice);
+                if let Some(process) = process {
+                    process.arrive(letter, clock);
+                }
+            }
+            (Fate::Arrives(_), None) => {}
+        }
+        Ok(())
     }
 
     fn any_core(&mut self) -> usize {
@@ -436,6 +472,7 @@ impl World {
             self.round()?;
             let open = self.clients.unsettled();
             if open.is_empty() && self.laws.waiting() == 0 && self.net.is_empty() {
+                self.drain_channels()?;
                 return self.rest();
             }
             if self.laws.waiting() == 0 && self.net.is_empty() {
@@ -444,6 +481,18 @@ impl World {
         }
         let open = self.laws.still_waiting().next().map(|waiting| waiting.request.clone());
         Err(Violation::new(Law::Bounded, format!("no answer though nothing fails any more: {open:?}")))
+    }
+
+    /// L5: ten seconds after the faults stopped nothing is on its way between shards.
+    fn drain_channels(&mut self) -> Verdict {
+        for _ in 0..DRAINING_ROUNDS {
+            if self.laws.whole().in_flight() == 0 && self.mesh.is_empty() {
+                break;
+            }
+            self.clock.pass(DRAINING_MICROS - 1_000);
+            self.round()?;
+        }
+        self.laws.whole().at_rest()
     }
 
     /// One round of everybody.
@@ -457,6 +506,9 @@ impl World {
             self.look_up();
             self.rebuild()?;
             self.work()?;
+        }
+        for _ in 0..self.mesh.len() {
+            self.carry(0, 0)?;
         }
         Ok(())
     }
@@ -485,6 +537,8 @@ impl World {
         let process = self.process.take()?;
         let quarantined = (0..process.cores()).map(|core| process.core(core).counters().quarantined);
         self.tally.add(Row::ActorQuarantined, quarantined.sum());
+        let resent = (0..process.cores()).map(|core| process.core(core).counters().resent);
+        self.tally.add(Row::Resent, resent.sum());
         Some(process)
     }
 }

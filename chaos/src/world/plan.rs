@@ -38,6 +38,11 @@ pub struct Weights {
     pub look_up: u32,
     pub rebuild: u32,
     pub clock: u32,
+    pub mail: u32,
+    /// Out of 100 letters between shards, lost ones.
+    pub mail_lost: u32,
+    /// Out of 100, ones that arrive twice.
+    pub mail_twice: u32,
     pub clock_back: u32,
     pub clock_jump: u32,
     pub flood: u32,
@@ -59,7 +64,7 @@ pub struct Weights {
 impl Plan {
     /// The plan of a seed.
     pub fn draw(rng: &mut Rng) -> Self {
-        let shards = *rng.choice([4, 4, 4, 5, 8].iter()).unwrap_or(&4);
+        let shards = *rng.choice([4, 4, 4, 5, 8, 32].iter()).unwrap_or(&4);
         Self {
             shards,
             loops: rng.u16(1..=2),
@@ -76,9 +81,9 @@ impl Plan {
 
     /// The same without any fault of the machine.
     pub fn good_machine(mut self) -> Self {
-        let Weights { deliver, turn, work, look_up, rebuild, clock, flood, wrong, .. } = self.weights;
+        let Weights { deliver, turn, work, look_up, rebuild, clock, mail, flood, wrong, .. } = self.weights;
         self.weights =
-            Weights { deliver, turn, work, look_up, rebuild, clock, flood, wrong, ..Weights::default() };
+            Weights { deliver, turn, work, look_up, rebuild, clock, mail, flood, wrong, ..Weights::default() };
         self
     }
 }
@@ -88,6 +93,7 @@ impl Weights {
         let mut some = |most: u32| if rng.u8(0..3) == 0 { rng.u32(1..=most) } else { 0 };
         let faults = [some(8), some(8), some(8), some(6), some(6), some(4), some(6), some(6), some(3)];
         let (clock_back, clock_jump, flood, poison) = (some(10), some(4), some(6), some(40));
+        let (mail_lost, mail_twice) = (some(40), some(40));
         let [crash, crash_mid_call, kill, fail_io, fail_full, disk_full, slow_disk, pause, store_killed] =
             faults;
         Self {
@@ -97,6 +103,9 @@ impl Weights {
             look_up: rng.u32(50..=200),
             rebuild: rng.u32(20..=100),
             clock: rng.u32(20..=100),
+            mail: rng.u32(50..=400),
+            mail_lost,
+            mail_twice,
             clock_back,
             clock_jump,
             flood,

@@ -8,12 +8,14 @@ use actors::festival::Festival;
 use crossbeam_channel::Receiver;
 use engine::core::{Core, CoreParts, Layout, Parcel, Peer};
 use engine::job::{Clock, Job, Told};
+use engine::mail::Letter;
 use engine::recovery::{self, Recovered, RecoveryError};
 use ledger::ids::{At, Epoch, ShardId};
 use ledger::journal::embedded::{Log, LogConfig, OpenError, Opened, Port, SimDisk, Step, Worker};
 use thiserror::Error;
 
 use super::fixture;
+use super::mesh::Mesh;
 
 /// Why a process could not be started.
 #[derive(Debug, Error)]
@@ -68,6 +70,7 @@ impl Process {
         config: LogConfig,
         loops: u16,
         clock: Clock,
+        mesh: &Mesh,
     ) -> Result<(Self, Opened), StartError> {
         let read = |visit: &mut recovery::Visit<'_>| -> Result<(Log, Opened), StartError> {
             Ok(Log::open(Arc::new(disk.clone()), config, visit)?)
@@ -75,7 +78,7 @@ impl Process {
         let ((log, opened), shards) = recovery::recover(1, read)?;
         let last = shards.iter().map(|(state, _)| state.epoch().0).max().unwrap_or_default();
         let epoch = Epoch(last + 1);
-        let cores = cores(&log, shards, loops, epoch, clock);
+        let cores = cores(&log, shards, loops, epoch, clock, mesh);
         let worker = log.worker();
         Ok((Self { log, worker, cores, rebuilds: VecDeque::new(), epoch }, opened))
     }
@@ -120,6 +123,12 @@ impl Process {
         std::mem::take(self.cores[core].ready())
     }
 
+    /// A letter arrives at its shard's core.
+    pub fn arrive(&mut self, letter: Letter, clock: Clock) {
+        let core = usize::from(letter.to.0) % self.cores.len();
+        self.cores[core].arrive(vec![letter], clock);
+    }
+
     /// One step of the journal thread.
     pub fn work(&mut self) -> Step {
         self.worker.step()
@@ -147,7 +156,14 @@ impl Process {
     }
 }
 
-fn cores(log: &Log, shards: Vec<Recovered>, loops: u16, epoch: Epoch, clock: Clock) -> Vec<Core<Port>> {
+fn cores(
+    log: &Log,
+    shards: Vec<Recovered>,
+    loops: u16,
+    epoch: Epoch,
+    clock: Clock,
+    mesh: &Mesh,
+) -> Vec<Core<Port>> {
     let mut peers = Vec::new();
     let mut inboxes: Vec<Receiver<Parcel>> = Vec::new();
     for _ in 0..loops {
@@ -165,6 +181,7 @@ fn cores(log: &Log, shards: Vec<Recovered>, loops: u16, epoch: Epoch, clock: Clo
     for ((shards, inbox), number) in own.into_iter().zip(inboxes).zip(0..) {
         let (ledger, layout, journal) = (fixture::LEDGER, layout.clone(), log.port(None));
         let mut core = Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox });
+        core.set_post(Box::new(mesh.clone()));
         core.open_epoch(clock, epoch);
         cores.push(core);
     }

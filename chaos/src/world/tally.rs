@@ -7,7 +7,7 @@ use std::fmt;
 use actors::codes::{Decline, Refusal};
 
 /// Declines that this commands can produce.
-const DECLINES: [Decline; 10] = [
+const DECLINES: [Decline; 11] = [
     Decline::InsufficientFunds,
     Decline::OverCap,
     Decline::LooksRepeated,
@@ -18,10 +18,11 @@ const DECLINES: [Decline; 10] = [
     Decline::TopUpSpent,
     Decline::NoSuchSale,
     Decline::WalletInUse,
+    Decline::TransferGone,
 ];
 
 /// Refusals that the engine and its actors can produce; malformed bytes end in the gateway.
-const REFUSALS: [Refusal; 18] = [
+const REFUSALS: [Refusal; 19] = [
     Refusal::Unauthenticated,
     Refusal::NotYourRole,
     Refusal::NotYourId,
@@ -40,6 +41,7 @@ const REFUSALS: [Refusal; 18] = [
     Refusal::TooManyLines,
     Refusal::LinesDoNotAddUp,
     Refusal::AmountTooSmall,
+    Refusal::SameWallet,
 ];
 
 macro_rules! rows {
@@ -69,6 +71,8 @@ rows! {
     ClockJump = "fault" "wall clock jumps ahead",
     StoreKilled = "fault" "store ended by its operator",
     CorePaused = "fault" "a core is not turned for long",
+    MailLost = "fault" "message between shards lost",
+    MailTwice = "fault" "message between shards arrives twice",
     Duplicate = "client" "same request again",
     OtherDoor = "client" "same request through another door",
     Late = "client" "request taken up after its sender left",
@@ -86,6 +90,9 @@ rows! {
     Balance = "code" "balance",
     NeverSeen = "code" "never seen",
     Retried = "code" "a retry got its first answer",
+    Taken = "code" "message taken",
+    Returned = "code" "message sent back",
+    Swept = "code" "stripe swept home",
     OpenedClean = "recovery" "opened, tail whole",
     TornTail = "recovery" "opened, torn tail cut",
     Reopened = "recovery" "reopened in the process after the store died",
@@ -95,6 +102,7 @@ rows! {
     DamageByFrame = "recovery" "damage refused: a good frame follows",
     DamageByMark = "recovery" "damage refused: the MARK had passed it",
     RotAfterMark = "recovery" "rot after the MARK taken for a torn tail",
+    Resent = "recovery" "channel sent again",
     Rotated = "recovery" "log went on in the next segment",
     Evidence = "recovery" "record fetched as evidence",
     FullReplay = "recovery" "full replay of the image compared",

@@ -184,7 +184,8 @@ impl Shard {
     /// Puts into letters what is confirmed and was not, and again what has been on its way for long.
     pub(crate) fn post_messages(&mut self, step: &mut Step<'_>) {
         let Some(state) = &self.state else { return };
-        let unconfirmed = mutant::on(Mutant::DeliveredUnconfirmed);
+        let unconfirmed =
+            mutant::on(Mutant::DeliveredUnconfirmed) || mutant::on(Mutant::SameThreadShortCut);
         for (to, outbox) in state.channels().outboxes() {
             if outbox.acknowledged() == outbox.sent() {
                 continue;

@@ -177,8 +177,7 @@ pub fn gated(tree: &Tree) -> Vec<String> {
 }
 
 /// Laws whose machinery is not built: a test of them would test nothing. The list only shrinks.
-const LAWS_TO_COME: [(&str, &str); 3] = [
-    ("L5", "no movement crosses shards yet"),
+const LAWS_TO_COME: [(&str, &str); 2] = [
     ("L8", "one process owns a ledger by its file lock; takeover comes with the cluster"),
     ("L11", "no offline sales yet"),
 ];

@@ -36,6 +36,7 @@ fn commands_have_the_same_numbers() {
         (Command::Balance, Wire::Balance),
         (Command::Cancel, Wire::Cancel),
         (Command::Lookup, Wire::Lookup),
+        (Command::Transfer { payee: ledger::ids::WalletNumber::new(1).unwrap(), amount: 1 }, Wire::Transfer),
     ];
     assert_eq!(table.len(), Wire::ALL.len());
     assert!(table.iter().all(|(ours, theirs)| ours.number() == theirs.number()));

@@ -10,3 +10,4 @@ mod loops;
 mod requests;
 mod shutdown;
 mod support;
+mod transfers;
