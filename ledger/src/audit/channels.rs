@@ -9,7 +9,7 @@ use super::history::Found;
 use super::shard::Broken;
 use crate::account::{Account, AccountKind};
 use crate::entry::Posting;
-use crate::ids::ShardId;
+use crate::ids::{ShardId, WalletNumber};
 use crate::money::Currency;
 use crate::record::{Body, DeclineCode, Mail, Message, Record, Sent, Taken};
 
@@ -56,9 +56,20 @@ impl Channels {
     }
 
     /// Takes in what a record of `shard` does to channels.
-    pub(super) fn take(&mut self, shards: Option<u16>, shard: ShardId, record: &Record, found: &mut Found<'_>) {
+    pub(super) fn take(
+        &mut self,
+        shards: Option<u16>,
+        shard: ShardId,
+        record: &Record,
+        found: &mut Found<'_>,
+    ) {
         let none = Mail::default();
-        let mail = record.envelope.mail.as_deref().unwrap_or(&none);
+        let mail = match record.envelope.mail.as_deref() {
+            Some(mail) => mail,
+            // Nearly every record.
+            None if !has_mail(&record.body) => return,
+            None => &none,
+        };
         found.say_if(wrong_mail(shards, shard, record, mail));
         if let Some(taken) = &mail.taken {
             self.taken(shard, taken, record, found);
@@ -71,7 +82,9 @@ impl Channels {
             if *up_to <= channel.acknowledged || *up_to > channel.sent {
                 let (before, sent) = (channel.acknowledged, channel.sent);
                 found.say(Rule::Acknowledged, || {
-                    format!("acknowledges messages to shard {to} up to {up_to}, of {sent} sent, {before} known")
+                    format!(
+                        "acknowledges messages to shard {to} up to {up_to}, of {sent} sent, {before} known"
+                    )
                 });
             }
             channel.acknowledged = *up_to;
@@ -80,13 +93,14 @@ impl Channels {
 
     fn sent(&mut self, shard: ShardId, sent: &Sent, found: &mut Found<'_>) {
         let channel = self.0.entry((shard, sent.to)).or_default();
-        if sent.number != channel.sent + 1 {
-            let expected = channel.sent + 1;
+        let expected = channel.sent.saturating_add(1);
+        if sent.number != expected {
             found.say(Rule::Channel, || {
                 format!("sends message {} to shard {}, where {expected} was next", sent.number, sent.to)
             });
         }
-        channel.sent = channel.sent.max(sent.number);
+        // What follows from one broken record is not its own fault: counting goes on from here.
+        channel.sent = sent.number;
         let open = Open { hash: hash_of(&sent.message), money: carried(&sent.message, shard, sent.to) };
         match channel.ahead.remove(&sent.number) {
             Some(taken) if taken.hash != open.hash => other_message(found, shard, sent.number),
@@ -100,13 +114,14 @@ impl Channels {
     fn taken(&mut self, shard: ShardId, taken: &Taken, record: &Record, found: &mut Found<'_>) {
         let (Body::Delivered { message } | Body::DeadLettered { message }) = &record.body else { return };
         let channel = self.0.entry((taken.from, shard)).or_default();
-        if taken.number != channel.taken + 1 {
-            let (number, from, expected) = (taken.number, taken.from, channel.taken + 1);
+        let expected = channel.taken.saturating_add(1);
+        if taken.number != expected {
+            let (number, from) = (taken.number, taken.from);
             found.say(Rule::Channel, || {
                 format!("takes message {number} of shard {from}, where {expected} was next")
             });
         }
-        channel.taken = channel.taken.max(taken.number);
+        channel.taken = taken.number;
         let open = Open { hash: hash_of(message), money: None };
         match channel.on_the_way.remove(&taken.number) {
             Some(sent) if sent.hash != open.hash => other_message(found, taken.from, taken.number),
@@ -117,50 +132,54 @@ impl Channels {
         }
     }
 
-    /// What is wrong now that everything was read: `sound` says which shards were read to their end,
-    /// `balance` what an account holds.
+    /// What is wrong now that everything was read; `lost` says of which shards a part was not.
     pub(super) fn check_end(
         &self,
-        sound: impl Fn(ShardId) -> bool,
+        lost: impl Fn(ShardId) -> bool,
         accounts: &[(Account, i128)],
     ) -> Vec<Broken> {
         let mut broken = Vec::new();
-        let mut expected = BTreeMap::<Account, i128>::new();
-        for ((from, to), channel) in &self.0 {
-            if !sound(*from) || !sound(*to) {
-                return broken;
-            }
+        let judged = |from: ShardId, to: ShardId| !lost(from) && !lost(to);
+        for ((from, to), channel) in self.0.iter().filter(|((from, to), _)| judged(*from, *to)) {
             if let Some(number) = channel.ahead.keys().next() {
                 let text = format!("shard {to} took message {number} of shard {from}, which never sent it");
                 broken.push((Rule::Channel, text));
             }
             if channel.acknowledged > channel.taken {
                 let (known, taken) = (channel.acknowledged, channel.taken);
-                let text = format!("shard {from} knows {known} messages to be taken by shard {to}: it took {taken}");
+                let text =
+                    format!("shard {from} takes {known} messages for taken by shard {to}: it took {taken}");
                 broken.push((Rule::Acknowledged, text));
             }
-            for carried in channel.on_the_way.values().filter_map(|open| open.money) {
-                // Money leaves by a credit.
-                *expected.entry(carried.account).or_insert(0) -= i128::from(carried.amount);
-            }
         }
-        for (account, held) in accounts.iter().filter(|(account, _)| account.kind == AccountKind::Transit) {
-            let carried = expected.remove(account).unwrap_or(0);
-            if carried != *held {
-                let text = format!("{account} holds {held}, the messages on their way carry {}", -carried);
+        for (account, (held, carried)) in self.transit(accounts) {
+            let (from, to) = ends(account.owner);
+            if held != carried && judged(from, to) {
+                let (held, carried) = (-held, -carried);
+                let text = format!("{account} holds {held}, the messages on their way carry {carried}");
                 broken.push((Rule::Transit, text));
             }
         }
-        for (account, carried) in expected.into_iter().filter(|(_, carried)| *carried != 0) {
-            let text = format!("{account} holds nothing, the messages on their way carry {}", -carried);
-            broken.push((Rule::Transit, text));
-        }
         broken
+    }
+
+    /// Per transit account its balance, and what it would be by the messages on their way.
+    fn transit(&self, accounts: &[(Account, i128)]) -> BTreeMap<Account, (i128, i128)> {
+        let transit = accounts.iter().filter(|(account, _)| account.kind == AccountKind::Transit);
+        let mut both: BTreeMap<_, _> = transit.map(|(account, held)| (*account, (*held, 0))).collect();
+        let on_the_way = self.0.values().flat_map(|channel| channel.on_the_way.values());
+        for carried in on_the_way.filter_map(|open| open.money) {
+            // Money leaves by a credit.
+            both.entry(carried.account).or_insert((0, 0)).1 -= i128::from(carried.amount);
+        }
+        both
     }
 }
 
 fn other_message(found: &mut Found<'_>, from: ShardId, number: u64) {
-    found.say(Rule::Channel, || format!("message {number} of shard {from} was taken as another one than was sent"));
+    found.say(Rule::Channel, || {
+        format!("message {number} of shard {from} was taken as another one than was sent")
+    });
 }
 
 fn hash_of(message: &Message) -> [u8; 16] {
@@ -169,6 +188,12 @@ fn hash_of(message: &Message) -> [u8; 16] {
     let mut hash = [0; 16];
     hash.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
     hash
+}
+
+/// The channel that a transit account is of. What names no channel names no shard.
+fn ends(owner: u64) -> (ShardId, ShardId) {
+    let half = |shift: u32| ShardId(u16::try_from(owner >> shift & 0xffff).unwrap_or(u16::MAX));
+    (half(16), half(0))
 }
 
 /// The account of money on its way from one shard to another.
@@ -184,46 +209,64 @@ fn carried(message: &Message, from: ShardId, to: ShardId) -> Option<Carried> {
     Some(Carried { account, amount })
 }
 
+/// Kinds that take or send a message whenever they take effect.
+const fn has_mail(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::TransferSent { .. }
+            | Body::Swept { .. }
+            | Body::Delivered { .. }
+            | Body::DeadLettered { .. }
+            | Body::Acknowledged { .. }
+    )
+}
+
 /// Whether a record sends and takes what its kind and its outcome ask for, and posts what it says.
 fn wrong_mail(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -> Option<Broken> {
     let declined = record.decline;
-    match &record.body {
-        Body::TransferSent { .. } | Body::Swept { .. } if declined.is_none() => {
-            outgoing(shards, shard, record, mail)
+    let name = record.body.kind().name();
+    match (&record.body, &mail.taken) {
+        (Body::Delivered { message }, Some(taken)) => {
+            if message.is_return() && declined.is_some() {
+                return Some((Rule::Return, "declines what came back".to_string()));
+            }
+            let wrong = answered(mail, taken, message, declined).or_else(|| other_wallet(record, message));
+            wrong.or_else(|| incoming(shard, record, taken, message))
         }
-        Body::Delivered { message } => {
-            let taken = mail.taken?;
-            let wrong = if message.is_return() && declined.is_some() {
-                Some((Rule::Return, "declines what came back".to_string()))
-            } else {
-                answered(mail, &taken, message, declined)
-            };
-            wrong.or_else(|| incoming(shard, record, &taken, message))
-        }
-        Body::DeadLettered { message } => {
-            let taken = mail.taken?;
+        (Body::DeadLettered { message }, Some(taken)) => {
             if message.is_return() {
                 return Some((Rule::Return, "buries what came back".to_string()));
             }
             let why = std::num::NonZeroU8::new(UNDELIVERABLE).map(DeclineCode);
-            answered(mail, &taken, message, why)
+            answered(mail, taken, message, why).or_else(|| other_wallet(record, message))
         }
-        _ if *mail != Mail::default() => {
-            let name = record.body.kind().name();
-            Some((Rule::Channel, format!("a record ({name}) cannot take or send messages")))
+        (Body::Delivered { .. } | Body::DeadLettered { .. }, None) => {
+            Some((Rule::Channel, format!("a record ({name}) that does not name the message it takes")))
         }
-        _ => None,
+        (_, Some(_)) => Some((Rule::Channel, format!("a record ({name}) cannot take messages"))),
+        (Body::TransferSent { .. } | Body::Swept { .. }, None) if declined.is_none() => {
+            outgoing(shards, shard, record, mail)
+        }
+        (_, None) if mail.sent.is_empty() => None,
+        (_, None) => Some((Rule::Channel, format!("a record ({name}) that sends messages"))),
     }
-    .or_else(|| lacks_taken(record, mail))
 }
 
-/// A taking names the message it takes.
-fn lacks_taken(record: &Record, mail: &Mail) -> Option<Broken> {
-    let takes = matches!(record.body, Body::Delivered { .. } | Body::DeadLettered { .. });
-    (takes != mail.taken.is_some()).then(|| {
-        let name = record.body.kind().name();
-        (Rule::Channel, format!("a record ({name}) that takes a message names it, and no other does"))
-    })
+/// The wallet that a message is about where it arrives, if it is about one.
+fn addressee(message: &Message) -> Option<WalletNumber> {
+    match message {
+        Message::Transfer { payee, .. } => Some(*payee),
+        Message::Swept { .. } => None,
+        Message::Returned { message, .. } => match &**message {
+            Message::Transfer { payer, .. } => Some(*payer),
+            Message::Swept { .. } | Message::Returned { .. } => None,
+        },
+    }
+}
+
+fn other_wallet(record: &Record, message: &Message) -> Option<Broken> {
+    let right = record.envelope.wallet == addressee(message);
+    (!right).then(|| (Rule::Channel, "names another wallet than its message".to_string()))
 }
 
 /// A message that did not take effect goes back in the same record, whole; one that did sends nothing.
@@ -246,9 +289,10 @@ fn outgoing(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -
     let wrong = |text: &str| Some((Rule::Channel, text.to_string()));
     let [sent] = mail.sent.as_slice() else { return wrong("sends another number of messages than one") };
     let (source, amount, to) = match (&record.body, &sent.message) {
-        (Body::TransferSent { payee, amount }, Message::Transfer { payer, payee: named, currency, amount: carried, .. })
-            if Some(*payer) == record.envelope.wallet && payee == named && amount == carried =>
-        {
+        (
+            Body::TransferSent { payee, amount },
+            Message::Transfer { payer, payee: named, currency, amount: carried, .. },
+        ) if Some(*payer) == record.envelope.wallet && payee == named && amount == carried => {
             let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
             (purse, *amount, shards.map(|shards| payee.shard(shards)))
         }
@@ -275,31 +319,25 @@ fn incoming(shard: ShardId, record: &Record, taken: &Taken, message: &Message) -
     }
     let (currency, amount) = message.money()?;
     let from = carried(message, taken.from, shard)?.account;
-    let (wallet, targets) = match message {
-        Message::Transfer { payee, .. } => (Some(*payee), [(AccountKind::WalletPaid, payee.get()); 2]),
-        Message::Swept { vendor, .. } => (None, [(AccountKind::VendorHome, vendor.get().into()); 2]),
+    let targets = match message {
+        Message::Transfer { payee, .. } => [(AccountKind::WalletPaid, payee.get()); 2],
+        Message::Swept { vendor, .. } => [(AccountKind::VendorHome, vendor.get().into()); 2],
         Message::Returned { message, .. } => match &**message {
             Message::Transfer { payer, .. } => {
-                let payer = *payer;
-                (Some(payer), [(AccountKind::WalletPaid, payer.get()), (AccountKind::Unclaimed, payer.get())])
+                [(AccountKind::WalletPaid, payer.get()), (AccountKind::Unclaimed, payer.get())]
             }
-            Message::Swept { vendor, .. } => (None, [(AccountKind::VendorSales, vendor.get().into()); 2]),
+            Message::Swept { vendor, .. } => [(AccountKind::VendorSales, vendor.get().into()); 2],
             Message::Returned { .. } => return Some((Rule::Return, "a return of a return".to_string())),
         },
     };
-    if record.envelope.wallet != wallet {
-        return Some((Rule::Channel, "names another wallet than its message".to_string()));
-    }
     let right = targets.map(|(kind, owner)| moves(record, from, Account::new(kind, owner, currency), amount));
     right.into_iter().min_by_key(Option::is_some).flatten()
 }
 
 /// Whether a record moves `amount` from one account to another and nothing else.
 fn moves(record: &Record, from: Account, to: Account, amount: i64) -> Option<Broken> {
-    let wanted = [
-        Posting { account: from, minor: amount },
-        Posting { account: to, minor: amount.wrapping_neg() },
-    ];
+    let wanted =
+        [Posting { account: from, minor: amount }, Posting { account: to, minor: amount.wrapping_neg() }];
     let postings = record.entry.postings();
     let right = amount > 0 && postings.len() == 2 && wanted.iter().all(|posting| postings.contains(posting));
     (!right).then(|| (Rule::Sums, format!("does not move {amount} from the {from} to the {to}")))

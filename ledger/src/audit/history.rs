@@ -5,7 +5,7 @@
 use super::finding::{Finding, Fork, Kept, Place, Rule};
 use super::requests::{Claim, Done, Effect, Key, Known, Requests, State};
 use super::wallets::Wallets;
-use crate::ids::{RecordNumber, RequestId, WalletNumber};
+use crate::ids::{FestivalId, RecordNumber, RequestId, WalletNumber};
 use crate::record::{Body, Message, Record};
 
 /// Where findings about one record go.
@@ -86,6 +86,9 @@ impl History {
 
     /// Takes in what a message brought to a wallet.
     pub(super) fn deliver(&mut self, shards: Option<u16>, record: &Record, found: &mut Found<'_>) {
+        if record.envelope.request.is_some() {
+            found.say(Rule::Format, || "names a request, which nobody made".into());
+        }
         let (Some(wallet), false) = (record.envelope.wallet, record.entry.is_empty()) else { return };
         let home = shards.filter(|shards| *shards > 0).map(|shards| wallet.shard(shards));
         if let Some(home) = home.filter(|home| found.place.shard != Some(*home)) {
@@ -97,14 +100,20 @@ impl History {
         if into_purse && known.is_none_or(|known| !known.open) {
             found.say(Rule::Opening, || format!("wallet {wallet} is not open"));
         }
-        if let (Body::Delivered { message: Message::Transfer { festival, .. } }, Some(known)) = (&record.body, known)
-            && known.ever_opened
-            && known.festival != festival.0
-        {
-            let own = known.festival;
-            found.say(Rule::Festival, || format!("money of festival {} for a wallet of festival {own}", festival.0));
+        if let Body::Delivered { message: Message::Transfer { festival, .. } } = &record.body {
+            self.same_festival(index, *festival, found);
         }
         self.post(index, wallet, record, found);
+    }
+
+    /// L13: money of one festival never reaches, or leaves, a wallet of another.
+    fn same_festival(&mut self, index: u32, festival: FestivalId, found: &mut Found<'_>) {
+        let known = self.wallets.at(index).filter(|known| known.ever_opened);
+        if let Some(own) = known.map(|known| known.festival).filter(|own| *own != festival.0) {
+            found.say(Rule::Festival, || {
+                format!("money of festival {} for a wallet of festival {own}", festival.0)
+            });
+        }
     }
 
     /// L2: changes the purses.
@@ -146,7 +155,7 @@ impl History {
             Body::ToppedUp { .. } => self.spend(deed, Effect::ToppedUp, found),
             Body::Purchased { .. } => self.spend(deed, Effect::Purchased, found),
             Body::Voided { sale, position } => self.void(deed, *sale, *position, found),
-            Body::TransferSent { .. } => self.spend(deed, Effect::Transferred, found),
+            Body::TransferSent { .. } => self.transfer(deed, found),
             _ => {}
         }
     }
@@ -219,6 +228,15 @@ impl History {
                 found.say(Rule::Repeated, || format!("finishes {tried}, which record {before} had done"));
             }
             Some(_) => {}
+        }
+    }
+
+    fn transfer(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
+        self.spend(deed, Effect::Transferred, found);
+        for sent in deed.record.envelope.mail.iter().flat_map(|mail| &mail.sent) {
+            if let Message::Transfer { festival, .. } = &sent.message {
+                self.same_festival(deed.index, *festival, found);
+            }
         }
     }
 

@@ -290,7 +290,9 @@ impl Auditor {
                     });
                 }
             }
-            body if is_decided(body.kind()) || is_message(body.kind()) => found.say_if(shard.versions(&record.envelope)),
+            body if is_decided(body.kind()) || is_message(body.kind()) => {
+                found.say_if(shard.versions(&record.envelope))
+            }
             _ => {}
         }
         self.check_genesis(header, number, record, place);
@@ -352,8 +354,12 @@ impl Auditor {
             let text = format!("all balances in {currency} sum to {sum}");
             self.found(Place::default()).say(Rule::Conservation, || text);
         }
-        let sound = |shard: ShardId| self.shards.get(usize::from(shard.0)).is_some_and(|shard| !shard.stopped);
-        for (rule, text) in self.channels.check_end(sound, &self.balances.accounts()) {
+        let count = self.genesis.map_or(0, |genesis| genesis.shards);
+        let lost = |shard: ShardId| match self.shards.get(usize::from(shard.0)) {
+            Some(known) => known.stopped || known.is_untouched(),
+            None => shard.0 < count,
+        };
+        for (rule, text) in self.channels.check_end(lost, &self.balances.accounts()) {
             self.found(Place::default()).say(rule, || text);
         }
         let shards = self.genesis.map_or(0, |genesis| genesis.shards);

@@ -486,12 +486,8 @@ fn take_body(reader: &mut Reader<'_>, kind: Kind, presence: u32) -> Result<Body,
         }
         Kind::Delivered => Body::Delivered { message: take_message(reader)? },
         Kind::DeadLettered => Body::DeadLettered { message: take_message(reader)? },
-        Kind::Acknowledged => {
-            Body::Acknowledged { to: ShardId(reader.leb_as()?), up_to: reader.leb()? }
-        }
-        Kind::Swept => {
-            Body::Swept { vendor: small(reader, VendorId::new)?, amount: reader.leb_signed()? }
-        }
+        Kind::Acknowledged => Body::Acknowledged { to: ShardId(reader.leb_as()?), up_to: reader.leb()? },
+        Kind::Swept => Body::Swept { vendor: small(reader, VendorId::new)?, amount: reader.leb_signed()? },
     })
 }
 

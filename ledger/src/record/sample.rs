@@ -130,13 +130,15 @@ fn message<C: FnMut(u64) -> u64>(choose: &mut C) -> Message {
     if choose(3) < 2 {
         return request(choose);
     }
-    let (number, why) = (wide(choose).max(1), DeclineCode(NonZeroU8::MIN.saturating_add(byte(choose).min(254))));
+    let (number, why) =
+        (wide(choose).max(1), DeclineCode(NonZeroU8::MIN.saturating_add(byte(choose).min(254))));
     Message::Returned { number, why, message: Box::new(request(choose)) }
 }
 
 /// A message that is no return.
 fn request(choose: &mut impl FnMut(u64) -> u64) -> Message {
-    let currency = Currency::from_numeric(CURRENCIES[index(choose, CURRENCIES.len())]).unwrap_or(Currency::EUR);
+    let currency =
+        Currency::from_numeric(CURRENCIES[index(choose, CURRENCIES.len())]).unwrap_or(Currency::EUR);
     let (payer, payee) = (WalletNumber::new(wide(choose).max(1)), WalletNumber::new(wide(choose).max(1)));
     match (payer, payee, VendorId::new(narrow(choose).max(1))) {
         (Some(payer), Some(payee), _) if choose(2) == 0 => Message::Transfer {

@@ -40,7 +40,8 @@ fn sent() -> Record {
         ..asked(501, 95, DESK, 100_000_000)
     };
     let body = Body::TransferSent { payee: wallet(FRIEND), amount: 1_500 };
-    let moved = [(AccountKind::WalletPaid, WALLET, 1_500), (AccountKind::Transit, transit(SHARD, OTHER), -1_500)];
+    let moved =
+        [(AccountKind::WalletPaid, WALLET, 1_500), (AccountKind::Transit, transit(SHARD, OTHER), -1_500)];
     Record { entry: entry(moved), ..plain(100_000_000, envelope, body) }
 }
 
@@ -55,26 +56,23 @@ fn swept() -> Record {
     let home = ShardId(17);
     let sent = std::iter::once(Sent { to: home, number: 1, message }).collect();
     let envelope = Envelope { mail: Some(Box::new(Mail { taken: None, sent })), ..versions() };
-    let moved = [(AccountKind::VendorSales, VENDOR, 2_350), (AccountKind::Transit, transit(SHARD, home), -2_350)];
+    let moved =
+        [(AccountKind::VendorSales, VENDOR, 2_350), (AccountKind::Transit, transit(SHARD, home), -2_350)];
     Record { entry: entry(moved), ..plain(120_000_000, envelope, Body::Swept { vendor, amount: 2_350 }) }
 }
 
 pub fn records() -> Vec<(&'static str, Record)> {
     let arriving = || transfer(FRIEND, WALLET, 800);
     let own = transfer(WALLET, FRIEND, 1_500);
-    let arrived = entry([
-        (AccountKind::Transit, transit(OTHER, SHARD), 800),
-        (AccountKind::WalletPaid, WALLET, -800),
-    ]);
+    let arrived =
+        entry([(AccountKind::Transit, transit(OTHER, SHARD), 800), (AccountKind::WalletPaid, WALLET, -800)]);
     let back = entry([
         (AccountKind::Transit, transit(SHARD, OTHER), 1_500),
         (AccountKind::WalletPaid, WALLET, -1_500),
     ]);
     let too_much = mail(Some(2), Some((3, returned(2, 2, arriving()))));
-    let declined = Record {
-        decline: decline(2),
-        ..delivered(106_000_000, WALLET, too_much, arriving(), Entry::none())
-    };
+    let declined =
+        Record { decline: decline(2), ..delivered(106_000_000, WALLET, too_much, arriving(), Entry::none()) };
     let nobody = transfer(FRIEND, WALLET + 32, 300);
     let buried = Envelope {
         wallet: WalletNumber::new(WALLET + 32),
@@ -87,7 +85,10 @@ pub fn records() -> Vec<(&'static str, Record)> {
         ("delivered", delivered(105_000_000, WALLET, mail(Some(1), None), arriving(), arrived)),
         ("delivered-declined", declined),
         ("dead-lettered", plain(107_000_000, buried, Body::DeadLettered { message: nobody })),
-        ("delivered-returned", delivered(108_000_000, WALLET, mail(Some(4), None), returned(1, 13, own), back)),
+        (
+            "delivered-returned",
+            delivered(108_000_000, WALLET, mail(Some(4), None), returned(1, 13, own), back),
+        ),
         ("acknowledged", plain(110_000_000, versions(), acknowledged)),
         ("swept", swept()),
     ]
