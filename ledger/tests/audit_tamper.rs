@@ -172,7 +172,7 @@ fn a_record_of_an_unknown_kind_is_named_and_the_rest_is_judged() {
             }
         })
     };
-    assert_found(&spoil(34).audit(), &[at(Rule::Format, 1, 1, 10)], "an unknown kind");
+    assert_found(&spoil(38).audit(), &[at(Rule::Format, 1, 1, 10)], "an unknown kind");
     assert_found(&spoil(32).audit(), &[], "another known kind");
 }
 

@@ -9,13 +9,15 @@
     reason = "a test"
 )]
 
-use ledger::ids::{At, Version};
+use ledger::ids::{At, VendorId, Version};
 use ledger::money::Currency;
 use ledger::record::leb::Reader;
 use ledger::record::{
-    Body, CodecError, Kind, MAX_RECORD_BYTES, Prologue, Record, decode, encode, sample, sample_of,
+    Body, CodecError, DeclineCode, Kind, MAX_RECORD_BYTES, Message, Prologue, Record, decode, encode, sample,
+    sample_of,
 };
 use proptest::prelude::*;
+use std::num::NonZeroU8;
 
 /// Turns a list of numbers into choices, so that proptest can shrink what is chosen.
 fn chooser(choices: Vec<u64>) -> impl FnMut(u64) -> u64 {
@@ -109,7 +111,7 @@ proptest! {
     fn arbitrary_bytes_are_refused_or_canonical(
         kind in 0_u8..40,
         presence in any::<u32>(),
-        mask in 0_u32..1 << 21,
+        mask in 0_u32..1 << 23,
         rest in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let prologue = prologue();
@@ -144,7 +146,7 @@ fn the_generator_reaches_every_kind_and_every_field() {
             seen |= u32::from_le_bytes(bytes[6..10].try_into().unwrap());
         }
     }
-    assert_eq!(seen, (1 << 21) - 1, "a presence bit that the generator never sets");
+    assert_eq!(seen, (1 << 23) - 1, "a presence bit that the generator never sets");
 }
 
 #[test]
@@ -181,7 +183,9 @@ fn each_way_to_be_wrong_is_refused_by_name() {
         (4, 0, "record kind 0 version 1 is not known at this level"),
         (4, 200, "record kind 200 version 1 is not known at this level"),
         (5, 2, "record kind 33 version 2 is not known at this level"),
-        (8, 0x20, "byte 10: a field of a later level"),
+        (8, 0x80, "byte 10: a field of a later level"),
+        (8, 0x20, "byte 11: the bytes end early"),
+        (8, 0x40, "byte 11: the bytes end early"),
         (8, 0x08, "byte 11: a field that this kind does not have"),
         (8, 0x10, "byte 11: a field that this kind does not have"),
         (8, 0x04, "byte 11: the bytes end early"),
@@ -220,6 +224,30 @@ fn a_length_that_lies_is_refused_before_anything_is_allocated() {
     let mut taxes = purchase;
     taxes[12] = 65;
     assert_eq!(refused(&taxes).to_string(), "byte 13: a count above its limit");
+}
+
+/// A return of a return would let one small record grow the reader's stack without end.
+#[test]
+fn messages_that_cannot_be_are_refused_by_name() {
+    let vendor = VendorId::new(1).unwrap();
+    let swept = Message::Swept { vendor, currency: Currency::EUR, amount: 1 };
+    let why = DeclineCode(NonZeroU8::new(13).unwrap());
+    let back = Message::Returned { number: 1, why, message: Box::new(swept) };
+    let good = plain(Body::Delivered { message: back });
+    // Length, kind and presence 10 bytes, time 1: then 128, number, why, the message.
+    assert_eq!(good[11..15], [128, 1, 13, 2]);
+    for (at, value, expected) in [
+        (11, 3, "byte 12: an unknown kind of message"),
+        (12, 0, "byte 13: a message without number"),
+        (13, 0, "byte 14: a return without a reason"),
+        (14, 128, "byte 15: an unknown kind of message"),
+        (15, 0, "byte 16: a present field that is zero"),
+        (16, 0xff, "byte 18: an unknown currency"),
+    ] {
+        let mut bytes = good.clone();
+        bytes[at] = value;
+        assert_eq!(refused(&bytes).to_string(), expected, "byte {at} set to {value}");
+    }
 }
 
 #[test]

@@ -86,7 +86,14 @@ impl History {
 
     /// Takes in what a message brought to a wallet.
     pub(super) fn deliver(&mut self, shards: Option<u16>, record: &Record, found: &mut Found<'_>) {
-        if record.envelope.request.is_some() {
+        let between_shards = matches!(
+            record.body,
+            Body::Delivered { .. }
+                | Body::DeadLettered { .. }
+                | Body::Acknowledged { .. }
+                | Body::Swept { .. }
+        );
+        if between_shards && record.envelope.request.is_some() {
             found.say(Rule::Format, || "names a request, which nobody made".into());
         }
         let (Some(wallet), false) = (record.envelope.wallet, record.entry.is_empty()) else { return };
