@@ -34,8 +34,15 @@ pub(crate) fn transit(from: ShardId, to: ShardId, currency: Currency) -> Account
 }
 
 /// Mail that only sends.
-pub(crate) fn sends(sent: Sent) -> Box<Mail> {
-    Box::new(Mail { taken: None, sent: std::iter::once(sent).collect() })
+pub(crate) fn sends(sent: Sent) -> Mail {
+    Mail { taken: None, sent: std::iter::once(sent).collect() }
+}
+
+fn addressee(message: &Message) -> Option<WalletNumber> {
+    match message {
+        Message::Transfer { payee, .. } => Some(*payee),
+        _ => None,
+    }
 }
 
 /// What came of a message, before it is a record.
@@ -84,7 +91,7 @@ impl ShardState {
         }
         let outcome = match message {
             Message::Returned { message, .. } => self.unclaimed(from, message),
-            _ => Outcome { wallet: self.addressee(message), end: End::Dead },
+            _ => Outcome { wallet: addressee(message), end: End::Dead },
         };
         self.taking(at, from, number, message, outcome)
     }
@@ -105,13 +112,6 @@ impl ShardState {
     /// The wallet that a message is for, if it is there and may act.
     fn open_wallet(&self, number: WalletNumber) -> Option<&Wallet> {
         self.wallet_of(number).filter(|wallet| wallet.is_open() && !wallet.is_quarantined())
-    }
-
-    fn addressee(&self, message: &Message) -> Option<WalletNumber> {
-        match message {
-            Message::Transfer { payee, .. } => Some(*payee),
-            _ => None,
-        }
     }
 
     /// Money out of transit into a wallet, within the festival's cap.
@@ -219,7 +219,7 @@ impl ShardState {
             configuration: version,
             catalogue: version,
             policy: version,
-            mail: Some(sends(sent)),
+            mail: Some(Box::new(sends(sent))),
             ..Envelope::default()
         };
         Some(Record { at, envelope, body: Body::Swept { vendor, amount }, decline: None, entry })

@@ -18,8 +18,8 @@ use ledger::money::Currency;
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Genesis, Prologue, Record};
 
-use crate::channels::Channels;
 use crate::answer::{Answer, Movement, Statement, Verdict};
+use crate::channels::Channels;
 use crate::codes::{Decline, Outcome, Refusal};
 use crate::command::{Command, Request};
 use crate::festival::{Festival, Role, Till};

@@ -58,6 +58,6 @@ pub(crate) fn transfer(
 }
 
 fn sending(mut record: Record, sent: ledger::record::Sent) -> Record {
-    record.envelope.mail = Some(mail::sends(sent));
+    record.envelope.mail = Some(Box::new(mail::sends(sent)));
     record
 }

@@ -282,10 +282,14 @@ fn the_tables_hold_every_code_that_the_source_produces() {
     let tabled = DECLINES.iter().map(|(decline, _)| format!("{decline:?}"));
     let tabled: BTreeSet<_> =
         tabled.chain(REFUSALS.iter().map(|(refusal, _)| format!("{refusal:?}"))).collect();
-    let missing: Vec<_> = named.difference(&tabled).filter(|name| !matches!(name.as_str(), "Internal" | "Undeliverable")).collect();
+    let missing: Vec<_> = named
+        .difference(&tabled)
+        .filter(|name| !matches!(name.as_str(), "Internal" | "Undeliverable"))
+        .collect();
     assert!(missing.is_empty(), "no case for {missing:?}");
     // No request is answered `undeliverable`: messages are, see `mail.rs`.
-    let reserved = [Decline::WalletBlocked, Decline::TagReplaced, Decline::Undeliverable].map(|decline| format!("{decline:?}"));
+    let reserved = [Decline::WalletBlocked, Decline::TagReplaced, Decline::Undeliverable]
+        .map(|decline| format!("{decline:?}"));
     let all = Decline::ALL.iter().map(|decline| format!("{decline:?}"));
     let untested: Vec<_> = all.filter(|name| !tabled.contains(name) && !reserved.contains(name)).collect();
     assert!(untested.is_empty(), "declines without a case: {untested:?}");

@@ -3,6 +3,7 @@
 //! channel is from the shard to itself, which is a channel like any other.
 
 use actors::answer::Verdict;
+use actors::channels::Outbox;
 use actors::codes::{Decline, Outcome};
 use actors::command::Command;
 use actors::mail::Receipt;
@@ -18,7 +19,7 @@ const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
 /// Messages that were sent and are not acknowledged, by number.
 fn waiting(world: &World) -> Vec<(u64, Message)> {
     let outbox = world.state.channels().outbox(world::SHARD);
-    outbox.into_iter().flat_map(|outbox| outbox.waiting()).map(|w| (w.number, w.message.clone())).collect()
+    outbox.into_iter().flat_map(Outbox::waiting).map(|w| (w.number, w.message.clone())).collect()
 }
 
 /// Hands message `number` over; the record that took it, if it was taken.
@@ -86,7 +87,14 @@ fn what_cannot_arrive_comes_back_and_says_why() {
     let cases: [(u32, i64, Led, Decline); 4] = [
         (7, 500, |_| {}, Decline::Undeliverable),
         (2, 500, |world| world.quarantine(2, true), Decline::Undeliverable),
-        (2, 500, |world| { world.tap(world::DESK, 2, 2, Command::Cancel); }, Decline::Undeliverable),
+        (
+            2,
+            500,
+            |world| {
+                world.tap(world::DESK, 2, 2, Command::Cancel);
+            },
+            Decline::Undeliverable,
+        ),
         (
             2,
             600,
@@ -125,7 +133,13 @@ fn what_comes_back_lands_though_the_payer_is_gone_full_or_kept_from_acting() {
         // Kept from acting: still the own purse.
         (|world| world.quarantine(1, true), 10_000, 0),
         // Topped up to the cap meanwhile: the cap is no reason to keep what is the payer's own.
-        (|world| { world.tap(world::DESK, 30, 1, world::cash(15_000)); }, 25_000, 0),
+        (
+            |world| {
+                world.tap(world::DESK, 30, 1, world::cash(15_000));
+            },
+            25_000,
+            0,
+        ),
     ];
     for (led, expected, unclaimed) in cases {
         let mut world = two_wallets();
@@ -144,7 +158,9 @@ fn a_message_that_nobody_could_decide_is_buried_and_goes_back() {
     assert_eq!(world.tap(world::DESK, 9, 1, world::pay(2, 500)), APPLIED);
     let (number, message) = waiting(&world).remove(0);
     let at = world.state.ledger_time(world.clock);
-    let Receipt::Record(buried) = world.state.dead_letter(at, world::SHARD, number, &message) else { panic!() };
+    let Receipt::Record(buried) = world.state.dead_letter(at, world::SHARD, number, &message) else {
+        panic!()
+    };
     assert!(matches!(buried.body, Body::DeadLettered { .. }));
     world.push(buried);
     // Its return cannot be decided either: kept for the payer to claim.

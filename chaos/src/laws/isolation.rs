@@ -22,11 +22,10 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
     };
     let role = match &seen.record.body {
         Body::WalletOpened { .. } => Role::Pair,
-        Body::ToppedUp { tender: Tender::Cash, .. } => Role::TopUp,
+        Body::ToppedUp { tender: Tender::Cash, .. } | Body::TransferSent { .. } => Role::TopUp,
         Body::ToppedUp { tender: Tender::Bonus, .. } => Role::Supervise,
         Body::Purchased { .. } => Role::Sell,
         Body::Voided { .. } => Role::Refund,
-        Body::TransferSent { .. } => Role::TopUp,
         _ => return Ok(()),
     };
     if !device.roles.has(role) {
@@ -34,7 +33,9 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
     }
     match envelope.till {
         Some(till) if till != device.till => broken("the device stands at another till"),
-        None if matches!(seen.record.body, Body::Purchased { .. } | Body::ToppedUp { .. }) => broken("no till is named"),
+        None if matches!(seen.record.body, Body::Purchased { .. } | Body::ToppedUp { .. }) => {
+            broken("no till is named")
+        }
         _ => Ok(()),
     }
 }

@@ -82,8 +82,12 @@ impl Whole {
             return Err(format!("message {number} of shard {from} is taken after {}", channel.taken));
         }
         match channel.sent.get(channel.taken) {
-            None => return Err(format!("message {number} of shard {from} is taken; its sending is not durable")),
-            Some(sent) if sent != message => return Err(format!("message {number} of shard {from} was another one")),
+            None => {
+                return Err(format!("message {number} of shard {from} is taken; its sending is not durable"));
+            }
+            Some(sent) if sent != message => {
+                return Err(format!("message {number} of shard {from} was another one"));
+            }
             Some(_) => channel.taken += 1,
         }
         let came_back = seen.record.envelope.mail.as_ref().is_some_and(|mail| !mail.sent.is_empty());

@@ -265,15 +265,16 @@ impl World {
             6 => self.flood(),
             _ => {
                 let Weights { mail_lost, mail_twice, .. } = self.plan.weights;
-                self.carry(mail_lost, mail_twice)
+                self.carry(mail_lost, mail_twice);
+                Ok(())
             }
         }
     }
 
     /// Something becomes of a letter between shards.
-    fn carry(&mut self, lost: u32, twice: u32) -> Verdict {
+    fn carry(&mut self, lost: u32, twice: u32) {
         let clock = self.clock.read();
-        let Some(fate) = self.mesh.next(&mut self.rng, lost, twice) else { return Ok(()) };
+        let Some(fate) = self.mesh.next(&mut self.rng, lost, twice) else { return };
         self.trace.line(format_args!("mail {fate:?}"));
         match (fate, &mut self.process) {
             (Fate::Lost, _) => self.tally.hit(Row::MailLost),
@@ -286,7 +287,6 @@ impl World {
             }
             (Fate::Arrives(_), None) => {}
         }
-        Ok(())
     }
 
     fn any_core(&mut self) -> usize {
@@ -508,7 +508,7 @@ impl World {
             self.work()?;
         }
         for _ in 0..self.mesh.len() {
-            self.carry(0, 0)?;
+            self.carry(0, 0);
         }
         Ok(())
     }

@@ -82,8 +82,18 @@ impl Plan {
     /// The same without any fault of the machine.
     pub fn good_machine(mut self) -> Self {
         let Weights { deliver, turn, work, look_up, rebuild, clock, mail, flood, wrong, .. } = self.weights;
-        self.weights =
-            Weights { deliver, turn, work, look_up, rebuild, clock, mail, flood, wrong, ..Weights::default() };
+        self.weights = Weights {
+            deliver,
+            turn,
+            work,
+            look_up,
+            rebuild,
+            clock,
+            mail,
+            flood,
+            wrong,
+            ..Weights::default()
+        };
         self
     }
 }

@@ -69,7 +69,7 @@ impl Shard {
                 let arrived = self.lines.arrived.entry(letter.from).or_default();
                 let next = arrived.back().map_or(taken, |(last, _)| *last) + 1;
                 let gap_allowed = mutant::on(Mutant::WatermarkBySequence) && number > next;
-                if (number == next || gap_allowed) && arrived.len() < 2 * WINDOW as usize {
+                if (number == next || gap_allowed) && (arrived.len() as u64) < 2 * WINDOW {
                     arrived.push_back((number, message));
                 }
             }
@@ -125,7 +125,8 @@ impl Shard {
 
     /// Decides one message; `false` if there is no room for it, and it is to come again.
     fn take_letter(&mut self, from: ShardId, number: u64, message: &Message, step: &mut Step<'_>) -> bool {
-        let decided = catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, false, step)));
+        let decided =
+            catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, false, step)));
         let decided = decided.or_else(|_| {
             step.counters.panics += 1;
             if self.phase == Phase::Applying {
@@ -184,8 +185,7 @@ impl Shard {
     /// Puts into letters what is confirmed and was not, and again what has been on its way for long.
     pub(crate) fn post_messages(&mut self, step: &mut Step<'_>) {
         let Some(state) = &self.state else { return };
-        let unconfirmed =
-            mutant::on(Mutant::DeliveredUnconfirmed) || mutant::on(Mutant::SameThreadShortCut);
+        let unconfirmed = mutant::on(Mutant::DeliveredUnconfirmed) || mutant::on(Mutant::SameThreadShortCut);
         for (to, outbox) in state.channels().outboxes() {
             if outbox.acknowledged() == outbox.sent() {
                 continue;

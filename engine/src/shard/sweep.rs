@@ -7,18 +7,27 @@ use super::{Shard, Step};
 use crate::job::Mono;
 use crate::limits::{SWEEP_MICROS, SWEEPS_AT_A_TIME};
 
+/// How far a sweep is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    #[default]
+    Resting,
+    Begun,
+    /// The vendor swept last.
+    Behind(VendorId),
+}
+
 /// Where a shard is with its sweep.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sweep {
     /// When the next one begins; set when the shard first turns.
     due: Option<Mono>,
-    /// The vendor swept last, while one is under way.
-    under_way: Option<Option<VendorId>>,
+    progress: Progress,
 }
 
 impl Sweep {
-    pub(super) const fn is_under_way(&self) -> bool {
-        self.under_way.is_some()
+    pub(super) fn is_under_way(&self) -> bool {
+        self.progress != Progress::Resting
     }
 }
 
@@ -28,15 +37,19 @@ impl Shard {
         let offset = SWEEP_MICROS / 32 * u64::from(self.id.0 % 32);
         let due = *self.sweep.due.get_or_insert(Mono(now.0 + SWEEP_MICROS / 32 + offset));
         if now >= due && !self.sweep.is_under_way() {
-            self.sweep = Sweep { due: Some(Mono(now.0 + SWEEP_MICROS)), under_way: Some(None) };
+            self.sweep = Sweep { due: Some(Mono(now.0 + SWEEP_MICROS)), progress: Progress::Begun };
         }
     }
 
     /// Sweeps the next few vendors.
     pub(super) fn work_sweep(&mut self, step: &mut Step<'_>) {
-        let Some(mut after) = self.sweep.under_way else { return };
+        let mut after = match self.sweep.progress {
+            Progress::Resting => return,
+            Progress::Begun => None,
+            Progress::Behind(vendor) => Some(vendor),
+        };
         if step.full {
-            self.sweep.under_way = None;
+            self.sweep.progress = Progress::Resting;
             return;
         }
         for _ in 0..SWEEPS_AT_A_TIME {
@@ -46,15 +59,15 @@ impl Shard {
             }
             let at = state.ledger_time(step.clock.wall);
             let Some((vendor, record)) = state.sweep(at, after) else {
-                self.sweep.under_way = None;
+                self.sweep.progress = Progress::Resting;
                 return;
             };
             after = Some(vendor);
+            self.sweep.progress = Progress::Behind(vendor);
             if let Some(record) = record {
                 self.append(at, &record);
                 step.counters.swept += 1;
             }
         }
-        self.sweep.under_way = Some(after);
     }
 }

@@ -132,7 +132,8 @@ fn block_text(filter: &Filter<'_>, block: &Block<'_>, left: &mut u64, out: &mut 
 
 /// As [`inspect`], for a path; all of it as text. For tests.
 pub fn text(dir: &Path, change: impl FnOnce(&mut Args)) -> Result<String, Failure> {
-    let mut args = Args { dir: dir.to_owned(), shard: None, from: 0, limit: 100, wallet: None, channels: false };
+    let mut args =
+        Args { dir: dir.to_owned(), shard: None, from: 0, limit: 100, wallet: None, channels: false };
     change(&mut args);
     let mut out = Vec::new();
     inspect(&args, &mut out)?;

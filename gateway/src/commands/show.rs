@@ -151,7 +151,9 @@ fn body(out: &mut String, body: &Body, currency: Currency) -> fmt::Result {
         }
         Body::Voided { sale, position: None } => writeln!(out, "    asks for sale {}", request(*sale)),
         Body::Cancelled { position } => writeln!(out, "    of record {position}"),
-        Body::TransferSent { payee, amount: minor } => writeln!(out, "    {} for wallet {payee}", amount(*minor)),
+        Body::TransferSent { payee, amount: minor } => {
+            writeln!(out, "    {} for wallet {payee}", amount(*minor))
+        }
         Body::Delivered { message: said } | Body::DeadLettered { message: said } => {
             writeln!(out, "    {}", message(said))
         }

@@ -291,7 +291,7 @@ impl Auditor {
                 }
             }
             body if is_decided(body.kind()) || is_message(body.kind()) => {
-                found.say_if(shard.versions(&record.envelope))
+                found.say_if(shard.versions(&record.envelope));
             }
             _ => {}
         }

@@ -2,6 +2,8 @@
 //! tamper with before it is sealed: then every hash is right and only the rule itself is broken.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, dead_code, reason = "a test")]
 
+pub mod messages;
+
 use ledger::account::{Account, AccountKind};
 use ledger::audit::{Finding, KnownHeads, Report, Rule, verify};
 use ledger::block::{Block, Draft, Head};
@@ -55,7 +57,7 @@ pub fn decline(code: u8) -> Option<DeclineCode> {
     NonZeroU8::new(code).map(DeclineCode)
 }
 
-fn versions() -> Envelope {
+pub fn versions() -> Envelope {
     let one = Version::new(1);
     Envelope { configuration: one, catalogue: one, policy: one, ..Envelope::default() }
 }

@@ -24,10 +24,10 @@ fn transit(from: ShardId, to: ShardId) -> u64 {
     u64::from(from.0) << 16 | u64::from(to.0)
 }
 
-fn mail(taken: Option<u64>, sent: Option<(u64, Message)>) -> Option<Box<Mail>> {
+fn mail(taken: Option<u64>, sent: Option<(u64, Message)>) -> Mail {
     let taken = taken.map(|number| Taken { from: OTHER, number });
     let sent = sent.map(|(number, message)| Sent { to: OTHER, number, message });
-    Some(Box::new(Mail { taken, sent: sent.into_iter().collect() }))
+    Mail { taken, sent: sent.into_iter().collect() }
 }
 
 fn returned(number: u64, code: u8, message: Message) -> Message {
@@ -36,7 +36,7 @@ fn returned(number: u64, code: u8, message: Message) -> Message {
 
 fn sent() -> Record {
     let envelope = Envelope {
-        mail: mail(None, Some((1, transfer(WALLET, FRIEND, 1_500)))),
+        mail: Some(Box::new(mail(None, Some((1, transfer(WALLET, FRIEND, 1_500)))))),
         ..asked(501, 95, DESK, 100_000_000)
     };
     let body = Body::TransferSent { payee: wallet(FRIEND), amount: 1_500 };
@@ -45,8 +45,8 @@ fn sent() -> Record {
     Record { entry: entry(moved), ..plain(100_000_000, envelope, body) }
 }
 
-fn delivered(micros: i64, of: u64, mail: Option<Box<Mail>>, message: Message, moved: Entry) -> Record {
-    let envelope = Envelope { wallet: WalletNumber::new(of), mail, ..versions() };
+fn delivered(micros: i64, of: u64, mail: Mail, message: Message, moved: Entry) -> Record {
+    let envelope = Envelope { wallet: WalletNumber::new(of), mail: Some(Box::new(mail)), ..versions() };
     Record { entry: moved, ..plain(micros, envelope, Body::Delivered { message }) }
 }
 
@@ -76,7 +76,7 @@ pub fn records() -> Vec<(&'static str, Record)> {
     let nobody = transfer(FRIEND, WALLET + 32, 300);
     let buried = Envelope {
         wallet: WalletNumber::new(WALLET + 32),
-        mail: mail(Some(3), Some((4, returned(3, 13, nobody.clone())))),
+        mail: Some(Box::new(mail(Some(3), Some((4, returned(3, 13, nobody.clone())))))),
         ..versions()
     };
     let acknowledged = Body::Acknowledged { to: OTHER, up_to: 2 };
