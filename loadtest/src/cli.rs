@@ -91,9 +91,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 
 /// Opens the raw log of a run and its data directory.
 fn open_run(args: &RunArgs, kind: &str, title: &str, parameters: &[(&str, String)]) -> Result<Bench> {
-    let unix =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("target/loadtest/{kind}-{unix}")));
+    let out = args.out.clone().unwrap_or_else(|| default_dir(kind));
     let data = args.data.clone().unwrap_or_else(|| out.join("data"));
     let facts = RunFacts {
         format: FORMAT,
@@ -109,6 +107,13 @@ fn open_run(args: &RunArgs, kind: &str, title: &str, parameters: &[(&str, String
     let log = RunWriter::create(&out, &facts)?;
     fresh_dir(&data)?;
     Ok(Bench { log, clock: Clock::start(), data })
+}
+
+/// Where a run goes that was told no place.
+fn default_dir(kind: &str) -> PathBuf {
+    let unix =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    PathBuf::from(format!("target/loadtest/{kind}-{unix}"))
 }
 
 /// Computes the report of a finished run and says where it is.

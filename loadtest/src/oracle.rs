@@ -6,10 +6,12 @@
 //! Three steps, each a command: `drive` asks until the connection breaks or a time is over; `settle` (after a restart)
 //! sends every unanswered request again under its own id, asks answered ones again and expects the same answer, reads
 //! every balance, and checks each wallet's history; `compare` holds the same books against `fanfare verify --json`.
+//! `rounds` does all three with a server that it starts and kills itself.
 
 pub mod books;
 pub mod drive;
 pub mod log;
+pub mod rounds;
 pub mod settle;
 pub mod totals;
 

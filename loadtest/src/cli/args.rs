@@ -214,6 +214,23 @@ pub enum OracleCommand {
         #[command(flatten)]
         oracle: OracleArgs,
     },
+    /// Start a server, kill it under the oracle, restart, settle, verify, compare; then show that a loss is found
+    Rounds {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Kills
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// Seconds before each kill
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+        /// Empty directory for ledger, oracle's file and logs [default: target/loadtest/oracle-TIME]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Seed of what is asked
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Hold the books against what `fanfare verify --json` said
     Compare {
         /// The oracle's file

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use loadtest::error::{LoadError, Result};
 use loadtest::festival_file::{Festival, Rules, Size};
+use loadtest::lanes::fresh_dir;
 use loadtest::oracle::books::Books;
 use loadtest::oracle::drive::{Drive, drive};
 use loadtest::oracle::log::OracleLog;
+use loadtest::oracle::rounds::Rounds;
 use loadtest::oracle::settle::settle;
 use loadtest::oracle::totals;
 use serde::Serialize;
@@ -30,6 +32,15 @@ pub fn run(command: &OracleCommand) -> Result<ExitCode> {
             let (settlement, _) =
                 settle(&plan(oracle, Duration::ZERO, false), &mut log, Books::of(&entries))?;
             say(&settlement, settlement.contradictions.is_empty() && settlement.settled == settlement.unknown)
+        }
+        OracleCommand::Rounds { server, rounds, seconds, out, seed } => {
+            let fanfare = super::fanfare(server, Festival::new(Size::SMALL, Rules::DEEP))?;
+            let dir = out.clone().unwrap_or_else(|| super::default_dir("oracle"));
+            fresh_dir(&dir)?;
+            let length = Duration::from_nanos(loadtest::lanes::seconds(*seconds));
+            let rounds = Rounds { fanfare, dir, rounds: *rounds, length, seed: *seed };
+            let outcome = rounds.run(|line| println!("{line}"))?;
+            say(&outcome, outcome.is_good())
         }
         OracleCommand::Compare { log, verify } => {
             let (_, entries) = OracleLog::open(log)?;

@@ -147,12 +147,14 @@ impl<'a> Asker<'a> {
     fn sale(&mut self, till: u32) -> Option<(u32, Flags)> {
         let wallet = self.guest()?;
         let vendor = self.festival.vendor_of_till(till)?;
-        // Once in a while somebody orders for a whole village: more than the wallet holds.
-        let quantity = if self.rng.u16(0..5_000) == 0 { 30_000 } else { 1 };
         self.lines.clear();
         for _ in 0..self.rng.u8(1..=3) {
             let item = self.festival.item(vendor, self.rng.u32(0..1_000));
-            self.lines.push(Line { item: item.id, quantity, unit_price: item.price });
+            self.lines.push(Line { item: item.id, quantity: 1, unit_price: item.price });
+        }
+        if self.rng.u16(0..5_000) == 0 {
+            self.lines.truncate(1);
+            self.lines.iter_mut().for_each(|line| line.quantity = for_a_village(line.unit_price));
         }
         let sure = self.rng.u16(0..2_000) != 0;
         Some((wallet, if sure { Flags::CONFIRM } else { Flags::default() }))
@@ -250,6 +252,12 @@ impl Errands for Asker<'_> {
             _ => {}
         }
     }
+}
+
+/// So many of one item that a wallet can hardly pay them, though the festival allows the amount: twice what it was
+/// funded with.
+fn for_a_village(unit_price: u32) -> u16 {
+    u16::try_from(2 * FUND / i64::from(unit_price.max(1))).unwrap_or(u16::MAX)
 }
 
 /// Device and next counter of each terminal, sellers first.
