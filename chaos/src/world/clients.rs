@@ -8,8 +8,9 @@ use std::rc::Rc;
 use actors::address::{Keys, Tag};
 use actors::command::{AskedLine, Command, Request};
 use engine::job::{Lane, Mono};
+use engine::limits::MAILBOX_JOBS;
 use fastrand::Rng;
-use ledger::ids::{DeviceNumber, FestivalId, RequestId, TillId};
+use ledger::ids::{DeviceNumber, FestivalId, RequestId, ShardId, TillId};
 use ledger::mutant::{POISON_APPLY, POISON_DECIDE};
 use ledger::record::Tender;
 
@@ -46,6 +47,9 @@ pub struct Clients {
     /// Wishes by wallet, id and command: the same thing may be wished for again.
     by_id: BTreeMap<(u64, u64, u8), Vec<usize>>,
 }
+
+/// Requests of one wristband in a burst upon a shard: fewer than an actor may have waiting.
+const CRUSH_OF_EACH: usize = 60;
 
 /// How far back a client's memory goes when it repeats something.
 const RECENT: usize = 60;
@@ -106,6 +110,21 @@ impl Clients {
             request.map(|request| Letter { request: Rc::new(request), deadline: None, lane: Lane::Live })
         };
         (1..=count).filter_map(letter).collect()
+    }
+
+    /// Reads about many wristbands of one shard, more than its mailbox takes, none of them too many
+    /// for its own actor.
+    pub fn crush(&self, rng: &mut Rng, shards: u16) -> Vec<Letter> {
+        let shard = ShardId(rng.u16(0..shards));
+        let tags = (1_000..).map(|band| fixture::tag(&self.keys, band));
+        let tags = tags.filter(|tag| tag.number.as_wallet().shard(shards) == shard);
+        let tags: Vec<_> = tags.take(MAILBOX_JOBS / CRUSH_OF_EACH + 2).collect();
+        let letter = |(counter, tag)| {
+            let request = self.build(1, counter, tag, Command::Balance)?;
+            Some(Letter { request: Rc::new(request), deadline: None, lane: Lane::Live })
+        };
+        let of_each = |tag: Tag| (1..=CRUSH_OF_EACH as u64).map(move |counter| (counter, tag));
+        tags.into_iter().flat_map(of_each).filter_map(letter).collect()
     }
 
     fn tag(&self, rng: &mut Rng) -> Tag {

@@ -1,6 +1,7 @@
 //! The nemesis: what goes wrong with disk, clock, process and machine, and how the world comes back.
 //! Draws only from the world's own generator; every fault is counted where it is seen to happen.
 
+use ledger::ids::ShardId;
 use ledger::journal::embedded::{OpenError, Opened, SimDisk, SimFault, SimKind};
 use ledger::law::Law;
 
@@ -25,6 +26,7 @@ enum Fault {
     StoreKilled,
     ClockBack,
     ClockJump,
+    Fenced,
 }
 
 /// A call that is to fail.
@@ -52,7 +54,7 @@ const PLENTY: u64 = 1 << 40;
 /// How often a start is tried in a row.
 const STARTS: usize = 50;
 
-fn faults(weights: &Weights) -> [(u32, Fault); 11] {
+fn faults(weights: &Weights) -> [(u32, Fault); 12] {
     [
         (weights.crash, Fault::Crash),
         (weights.crash_mid_call, Fault::CrashMidCall),
@@ -65,6 +67,7 @@ fn faults(weights: &Weights) -> [(u32, Fault); 11] {
         (weights.store_killed, Fault::StoreKilled),
         (weights.clock_back, Fault::ClockBack),
         (weights.clock_jump, Fault::ClockJump),
+        (weights.fenced, Fault::Fenced),
     ]
 }
 
@@ -72,6 +75,10 @@ impl Nemesis {
     /// Weight of all faults together.
     pub(super) fn weights(&self, weights: &Weights) -> u32 {
         if self.stopped { 0 } else { faults(weights).iter().map(|(weight, _)| weight).sum() }
+    }
+
+    pub(super) const fn is_at_work(&self) -> bool {
+        !self.stopped
     }
 
     pub(super) const fn disk_is_slow(&self) -> bool {
@@ -176,6 +183,13 @@ impl World {
             Fault::ClockJump => {
                 self.tally.hit(Row::ClockJump);
                 self.clock.step(self.rng.i64(1..90_000_000_000));
+            }
+            Fault::Fenced => {
+                let now = self.clock.read().wall;
+                let shard = ShardId(self.rng.u16(0..self.plan.shards));
+                if self.process.as_mut().is_some_and(|process| process.intrude(shard, now)) {
+                    self.tally.hit(Row::Fenced);
+                }
             }
         }
         Ok(())

@@ -229,7 +229,8 @@ impl World {
             (if rebuilds { weights.rebuild } else { 0 }, 4),
             (weights.clock, 5),
             (weights.flood, 6),
-            (if self.mesh.is_empty() { 0 } else { weights.mail }, 7),
+            (weights.crush, 7),
+            (if self.mesh.is_empty() { 0 } else { weights.mail }, 8),
         ];
         let faults = self.nemesis.weights(weights);
         let total: u32 = table.iter().map(|(weight, _)| weight).sum::<u32>() + faults;
@@ -263,6 +264,7 @@ impl World {
                 Ok(())
             }
             6 => self.flood(),
+            7 => self.crush(),
             _ => {
                 let Weights { mail_lost, mail_twice, .. } = self.plan.weights;
                 self.carry(mail_lost, mail_twice);
@@ -321,6 +323,13 @@ impl World {
         self.hand_over(core, burst)
     }
 
+    fn crush(&mut self) -> Verdict {
+        self.tally.hit(Row::Crush);
+        let burst = self.clients.crush(&mut self.rng, self.plan.shards);
+        let core = self.any_core();
+        self.hand_over(core, burst)
+    }
+
     fn hand_over(&mut self, core: usize, letters: Vec<Letter>) -> Verdict {
         let Some(process) = &mut self.process else { return Ok(()) };
         let home = u16::try_from(core).unwrap_or_default();
@@ -362,10 +371,15 @@ impl World {
     }
 
     fn look_up(&mut self) {
+        let failed = self.disk.failed_reads();
+        self.disk
+            .set_unreadable(self.nemesis.is_at_work() && self.rng.u32(0..100) < self.plan.weights.unreadable);
         if self.process.as_ref().is_some_and(Process::look_up) {
             self.tally.hit(Row::Evidence);
             self.trace.line(format_args!("looked up"));
         }
+        self.disk.set_unreadable(false);
+        self.tally.add(Row::Unreadable, self.disk.failed_reads() - failed);
     }
 
     fn rebuild(&mut self) -> Verdict {

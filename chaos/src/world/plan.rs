@@ -46,6 +46,11 @@ pub struct Weights {
     pub clock_back: u32,
     pub clock_jump: u32,
     pub flood: u32,
+    /// A burst that one shard's mailbox cannot hold; long, so only in some runs.
+    pub crush: u32,
+    pub fenced: u32,
+    /// Out of 100 look-ups, ones that the disk cannot read.
+    pub unreadable: u32,
     pub crash: u32,
     pub crash_mid_call: u32,
     pub kill: u32,
@@ -104,6 +109,7 @@ impl Weights {
         let faults = [some(8), some(8), some(8), some(6), some(6), some(4), some(6), some(6), some(3)];
         let (clock_back, clock_jump, flood, poison) = (some(10), some(4), some(6), some(40));
         let (mail_lost, mail_twice) = (some(40), some(40));
+        let (fenced, unreadable) = (some(4), some(40));
         let [crash, crash_mid_call, kill, fail_io, fail_full, disk_full, slow_disk, pause, store_killed] =
             faults;
         Self {
@@ -119,6 +125,9 @@ impl Weights {
             clock_back,
             clock_jump,
             flood,
+            crush: u32::from(rng.u8(0..12) == 0),
+            fenced,
+            unreadable,
             crash,
             crash_mid_call,
             kill,

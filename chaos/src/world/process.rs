@@ -10,7 +10,9 @@ use engine::core::{Core, CoreParts, Layout, Parcel, Peer};
 use engine::job::{Clock, Job, Told};
 use engine::mail::Letter;
 use engine::recovery::{self, Recovered, RecoveryError};
+use ledger::block::Draft;
 use ledger::ids::{At, Epoch, ShardId};
+use ledger::journal::Journal;
 use ledger::journal::embedded::{Log, LogConfig, OpenError, Opened, Port, SimDisk, Step, Worker};
 use thiserror::Error;
 
@@ -37,6 +39,8 @@ pub struct Process {
     worker: Worker,
     cores: Vec<Core<Port>>,
     rebuilds: VecDeque<(usize, ShardId)>,
+    /// The door of somebody else who writes to this store.
+    intruder: Port,
     /// The start it is.
     pub epoch: Epoch,
 }
@@ -79,8 +83,8 @@ impl Process {
         let last = shards.iter().map(|(state, _)| state.epoch().0).max().unwrap_or_default();
         let epoch = Epoch(last + 1);
         let cores = cores(&log, shards, loops, epoch, clock, mesh);
-        let worker = log.worker();
-        Ok((Self { log, worker, cores, rebuilds: VecDeque::new(), epoch }, opened))
+        let (worker, intruder) = (log.worker(), log.port(None));
+        Ok((Self { log, worker, cores, rebuilds: VecDeque::new(), intruder, epoch }, opened))
     }
 
     /// How many cores.
@@ -105,8 +109,8 @@ impl Process {
 
     /// A clean stop.
     pub fn close(self) -> std::io::Result<()> {
-        let Self { log, worker, cores, .. } = self;
-        drop((worker, cores));
+        let Self { log, worker, cores, intruder, .. } = self;
+        drop((worker, cores, intruder));
         log.close()
     }
 
@@ -132,6 +136,18 @@ impl Process {
     /// One step of the journal thread.
     pub fn work(&mut self) -> Step {
         self.worker.step()
+    }
+
+    /// Somebody else writes the next block of a shard, an empty one: whatever its owner hands over
+    /// from then on is fenced off. `false` if the store took nothing.
+    pub fn intrude(&mut self, shard: ShardId, at: At) -> bool {
+        self.intruder.events(&mut Vec::new());
+        let core = &self.cores[usize::from(shard.0) % self.cores.len()];
+        let Some((head, Some(state))) = core.inspect(shard) else { return false };
+        let mut draft = Box::new(Draft::new(fixture::LEDGER, shard, self.epoch));
+        draft.begin(state.prologue(state.ledger_time(at)));
+        draft.place(head);
+        self.intruder.submit(draft).is_ok()
     }
 
     /// One look-up.

@@ -90,6 +90,8 @@ struct State {
     faults: BTreeMap<u64, SimFault>,
     crash_at: Option<u64>,
     frozen: bool,
+    unreadable: bool,
+    failed_reads: u64,
     locked: bool,
     free: u64,
     seed: u64,
@@ -209,6 +211,16 @@ impl SimDisk {
         self.lock().faults.clear();
     }
 
+    /// While set, reads fail.
+    pub fn set_unreadable(&self, unreadable: bool) {
+        self.lock().unreadable = unreadable;
+    }
+
+    /// How many reads failed because they were told to.
+    pub fn failed_reads(&self) -> u64 {
+        self.lock().failed_reads
+    }
+
     /// Bytes that files can still grow by.
     pub fn set_free(&self, bytes: u64) {
         self.lock().free = bytes;
@@ -279,6 +291,7 @@ impl State {
         self.faults.clear();
         self.crash_at = None;
         self.frozen = false;
+        (self.unreadable, self.failed_reads) = (false, 0);
         self.locked = false;
     }
 
@@ -393,9 +406,13 @@ impl Inode {
 
 impl DiskFile for SimFile {
     fn read_at(&self, pages: &mut [Page], offset: u64) -> io::Result<()> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         if state.frozen {
             return Err(gone());
+        }
+        if state.unreadable {
+            state.failed_reads += 1;
+            return Err(io::Error::other("the medium cannot be read here"));
         }
         let out = bytes_of_mut(pages);
         let bytes = usize::try_from(offset)
