@@ -163,6 +163,16 @@ fn command_of(body: &Body) -> Option<Command> {
         | Body::Delivered { .. }
         | Body::DeadLettered { .. }
         | Body::Acknowledged { .. }
-        | Body::Swept { .. } => return None,
+        | Body::Swept { .. }
+        | Body::TagPaired { .. }
+        | Body::TagSet { .. }
+        | Body::Held { .. }
+        | Body::Captured { .. }
+        | Body::HoldReleased { .. }
+        | Body::AllowanceSet { .. }
+        | Body::PaidOut { .. }
+        | Body::Told
+        | Body::HoldExpired { .. }
+        | Body::AllowanceReturned { .. } => return None,
     })
 }

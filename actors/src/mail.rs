@@ -41,7 +41,27 @@ pub(crate) fn sends(sent: Sent) -> Mail {
 fn addressee(message: &Message) -> Option<WalletNumber> {
     match message {
         Message::Transfer { payee, .. } => Some(*payee),
-        _ => None,
+        Message::Paired { wallet, .. } => Some(*wallet),
+        Message::Allowance { child, .. } => Some(*child),
+        Message::AllowanceAsked { parent, .. } => Some(*parent),
+        Message::Swept { .. }
+        | Message::ConfigurationPart { .. }
+        | Message::ConfigurationOrder { .. }
+        | Message::Returned { .. } => None,
+    }
+}
+
+/// The wallet, or the tag, that a message came from.
+fn sender(message: &Message) -> Option<WalletNumber> {
+    match message {
+        Message::Transfer { payer, .. } => Some(*payer),
+        Message::Paired { tag, .. } => Some(tag.as_wallet()),
+        Message::Allowance { parent, .. } => Some(*parent),
+        Message::AllowanceAsked { child, .. } => Some(*child),
+        Message::Swept { .. }
+        | Message::ConfigurationPart { .. }
+        | Message::ConfigurationOrder { .. }
+        | Message::Returned { .. } => None,
     }
 }
 
@@ -78,6 +98,11 @@ impl ShardState {
                 let postings = moved(transit(from, self.shard(), *currency), home, *amount);
                 Outcome { wallet: None, end: Entry::new(postings).map_or(End::Dead, End::Applied) }
             }
+            Message::Paired { .. }
+            | Message::ConfigurationPart { .. }
+            | Message::ConfigurationOrder { .. }
+            | Message::Allowance { .. }
+            | Message::AllowanceAsked { .. } => Outcome { wallet: addressee(message), end: End::Dead },
             Message::Returned { message, .. } => self.taken_back(from, message),
         };
         self.taking(at, from, number, message, outcome)
@@ -153,6 +178,17 @@ impl ShardState {
             }
             Message::Swept { vendor, currency, amount } => {
                 (None, Account::new(AccountKind::VendorSales, vendor.get().into(), *currency), *amount)
+            }
+            Message::Allowance { parent, currency, amount, .. } if *amount > 0 => {
+                (Some(*parent), Account::new(AccountKind::Unclaimed, parent.get(), *currency), *amount)
+            }
+            // What brought no money leaves nothing to be claimed.
+            Message::Allowance { .. }
+            | Message::Paired { .. }
+            | Message::ConfigurationPart { .. }
+            | Message::ConfigurationOrder { .. }
+            | Message::AllowanceAsked { .. } => {
+                return Outcome { wallet: sender(message), end: End::Applied(Entry::none()) };
             }
             // The codec knows no return of a return.
             Message::Returned { message, .. } => return self.unclaimed(from, message),

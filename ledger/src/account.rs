@@ -14,6 +14,8 @@ pub enum AccountKind {
     WalletBonus = 2,
     /// Wallet purse: deposits on cups and the like. A liability.
     WalletDeposit = 3,
+    /// Money of a wallet that an authorisation holds until it is captured, released or expires. A liability.
+    WalletHeld = 4,
     /// What a vendor is owed for its sales; one stripe per shard. A liability.
     VendorSales = 16,
     /// Cash in a till's drawer; one stripe per shard. An asset.
@@ -38,14 +40,17 @@ pub enum AccountKind {
     Transit = 26,
     /// Money returned to a closed wallet. A liability.
     Unclaimed = 27,
+    /// Payouts decided and not yet made. A liability.
+    PayoutsDue = 28,
 }
 
 impl AccountKind {
     /// Every kind, for tables and totals.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::WalletPaid,
         Self::WalletBonus,
         Self::WalletDeposit,
+        Self::WalletHeld,
         Self::VendorSales,
         Self::CashDrawer,
         Self::BonusFunder,
@@ -58,6 +63,7 @@ impl AccountKind {
         Self::OfflineOverdraft,
         Self::Transit,
         Self::Unclaimed,
+        Self::PayoutsDue,
     ];
 
     /// The kind of this number; `None` for one this level does not know.
@@ -71,6 +77,7 @@ impl AccountKind {
             Self::WalletPaid => "wallet paid",
             Self::WalletBonus => "wallet bonus",
             Self::WalletDeposit => "wallet deposit",
+            Self::WalletHeld => "wallet held",
             Self::VendorSales => "vendor sales",
             Self::CashDrawer => "cash drawer",
             Self::BonusFunder => "bonus funder",
@@ -83,18 +90,19 @@ impl AccountKind {
             Self::OfflineOverdraft => "offline overdraft",
             Self::Transit => "transit",
             Self::Unclaimed => "unclaimed",
+            Self::PayoutsDue => "payouts due",
         }
     }
 
     /// L2: whether the holder's side of this account may not fall below zero. Such an account has
     /// exactly one owning actor; all others are stripes on which nothing is decided.
     pub const fn has_floor(self) -> bool {
-        matches!(self, Self::WalletPaid | Self::WalletBonus | Self::WalletDeposit | Self::VendorHome)
+        self.is_purse() || matches!(self, Self::VendorHome)
     }
 
-    /// Whether the account is a purse of a wallet.
+    /// Whether the account is a purse of a wallet, what is held of it included.
     pub const fn is_purse(self) -> bool {
-        matches!(self, Self::WalletPaid | Self::WalletBonus | Self::WalletDeposit)
+        matches!(self, Self::WalletPaid | Self::WalletBonus | Self::WalletDeposit | Self::WalletHeld)
     }
 }
 

@@ -19,6 +19,8 @@ macro_rules! id32 {
                     None => None,
                 }
             }
+            /// The first one.
+            pub const MIN: Self = Self(NonZeroU32::MIN);
             /// The number as it stands in records and on the wire.
             pub const fn get(self) -> u32 {
                 self.0.get()
@@ -101,6 +103,49 @@ id64!(
     /// A terminal's request id: device number in the top 24 bits, its durable counter in the rest.
     RequestId
 );
+
+/// What is no wallet and yet decides under a number of its own, remembers request ids and lives in a
+/// shard like one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Office {
+    /// The home of a vendor's account.
+    Vendor(VendorId),
+    /// The festival: where its configuration is changed.
+    Festival(FestivalId),
+}
+
+impl Office {
+    /// Numbers below this are offices'; no tag and no ticket has one.
+    pub const NUMBERS: u64 = 1 << 33;
+
+    /// Its number, in the place of a wallet's.
+    pub const fn number(self) -> WalletNumber {
+        let number = match self {
+            Self::Vendor(vendor) => vendor.get() as u64,
+            Self::Festival(festival) => 1 << 32 | festival.0 as u64,
+        };
+        match NonZeroU64::new(number) {
+            Some(number) => WalletNumber(number),
+            // A vendor's number is not zero, a festival's has bit 32.
+            None => WalletNumber(NonZeroU64::MIN),
+        }
+    }
+
+    /// The office of this number, if it is one's.
+    pub const fn of(number: WalletNumber) -> Option<Self> {
+        let number = number.get();
+        // The masks leave what fits.
+        #[expect(clippy::cast_possible_truncation)]
+        match number >> 32 {
+            0 => match VendorId::new(number as u32) {
+                Some(vendor) => Some(Self::Vendor(vendor)),
+                None => None,
+            },
+            1 if number & 0xffff_0000 == 0 => Some(Self::Festival(FestivalId(number as u16))),
+            _ => None,
+        }
+    }
+}
 
 impl TagNumber {
     /// The wallet that a tag opened at a desk names: they share the number.
@@ -219,6 +264,19 @@ mod tests {
         assert_eq!((id.device(), id.counter()), (Some(device), 7));
         assert_eq!(RequestId::of(device, RequestId::MAX_COUNTER + 1), None);
         assert_eq!(RequestId::of(DeviceNumber::new(1 << 24).unwrap(), 1), None);
+    }
+
+    #[test]
+    fn an_office_is_its_number() {
+        let vendor = Office::Vendor(VendorId::new(u32::MAX).unwrap());
+        let festival = Office::Festival(FestivalId(u16::MAX));
+        for office in [vendor, festival, Office::Festival(FestivalId(0))] {
+            assert_eq!(Office::of(office.number()), Some(office));
+            assert!(office.number().get() < Office::NUMBERS);
+        }
+        for number in [Office::NUMBERS, u64::MAX, 1 << 32 | 1 << 16] {
+            assert_eq!(Office::of(WalletNumber::new(number).unwrap()), None);
+        }
     }
 
     #[test]

@@ -167,7 +167,7 @@ fn forged(change: impl Fn(&mut [u8])) -> Result<Header, BlockError> {
 #[test]
 fn a_forged_header_is_refused_before_its_numbers_are_used() {
     let beyond = BlockError::Chain("a number beyond what a shard can hold");
-    assert_eq!(forged(|bytes| bytes[16] = 3), Err(BlockError::Level(3)));
+    assert_eq!(forged(|bytes| bytes[16] += 1), Err(BlockError::Level(ledger::LEVEL + 1)));
     assert_eq!(forged(|bytes| bytes[24..32].fill(0xff)), Err(beyond));
     assert_eq!(forged(|bytes| bytes[64..72].fill(0xff)), Err(beyond));
     // One past the last record number a remembered id can hold.

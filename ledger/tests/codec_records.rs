@@ -237,7 +237,7 @@ fn messages_that_cannot_be_are_refused_by_name() {
     // Length, kind and presence 10 bytes, time 1: then 128, number, why, the message.
     assert_eq!(good[11..15], [128, 1, 13, 2]);
     for (at, value, expected) in [
-        (11, 3, "byte 12: an unknown kind of message"),
+        (11, 8, "byte 12: an unknown kind of message"),
         (12, 0, "byte 13: a message without number"),
         (13, 0, "byte 14: a return without a reason"),
         (14, 128, "byte 15: an unknown kind of message"),

@@ -36,8 +36,18 @@ impl ShardState {
             | Body::Voided { .. }
             | Body::Cancelled { .. }
             | Body::TransferSent { .. }
-            | Body::Burned { .. } => self.apply_to_wallet(number, record),
+            | Body::Burned { .. }
+            | Body::TagPaired { .. }
+            | Body::TagSet { .. }
+            | Body::Held { .. }
+            | Body::Captured { .. }
+            | Body::HoldReleased { .. }
+            | Body::HoldExpired { .. }
+            | Body::AllowanceSet { .. }
+            | Body::AllowanceReturned { .. }
+            | Body::PaidOut { .. } => self.apply_to_wallet(number, record),
             Body::Acknowledged { to, up_to } => self.channels.acknowledge(*to, *up_to),
+            Body::Told => {}
             Body::Delivered { .. } | Body::DeadLettered { .. } | Body::Swept { .. } => {
                 self.post_message(record);
             }

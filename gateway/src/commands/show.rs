@@ -8,7 +8,7 @@ use actors::wallet::Balances;
 use jiff::Timestamp;
 use ledger::ids::{At, RecordNumber, RequestId};
 use ledger::money::{Amount, Currency};
-use ledger::record::{Body, Envelope, Message, Record, Tender};
+use ledger::record::{Body, Envelope, Line, Message, Record, Tax, Tender};
 
 /// `2026-06-01T18:03:22.123456Z`.
 pub(crate) fn time(at: At) -> String {
@@ -136,14 +136,7 @@ fn body(out: &mut String, body: &Body, currency: Currency) -> fmt::Result {
             writeln!(out, "    {tender} {}", amount(*minor))
         }
         Body::Purchased { lines, taxes, confirmed } => {
-            for line in lines {
-                let ledger::record::Line { item, quantity, unit_price, vat } = line;
-                let price = amount(i64::from(*unit_price));
-                writeln!(out, "    {quantity} x item {item} at {price}, VAT {vat}")?;
-            }
-            for tax in taxes {
-                writeln!(out, "    VAT {}: base {}, tax {}", tax.rate, amount(tax.base), amount(tax.tax))?;
-            }
+            sale(out, lines, taxes, currency)?;
             if *confirmed { writeln!(out, "    confirmed as no repeat") } else { Ok(()) }
         }
         Body::Voided { sale, position: Some(position) } => {
@@ -159,8 +152,43 @@ fn body(out: &mut String, body: &Body, currency: Currency) -> fmt::Result {
         }
         Body::Acknowledged { to, up_to } => writeln!(out, "    shard {to} has taken messages up to {up_to}"),
         Body::Swept { vendor, amount: minor } => writeln!(out, "    {} of vendor {vendor}", amount(*minor)),
-        Body::Burned { .. } | Body::Quarantined | Body::Released => Ok(()),
+        Body::TagPaired { wallet, replaces: None, .. } => writeln!(out, "    for wallet {wallet}"),
+        Body::TagPaired { wallet, replaces: Some(tag), .. } => {
+            writeln!(out, "    for wallet {wallet}, in the place of tag {tag}")
+        }
+        Body::TagSet { tag, blocked } => {
+            writeln!(out, "    tag {tag} {}", if *blocked { "blocked" } else { "unblocked" })
+        }
+        Body::Held { amount: minor, seconds } => writeln!(out, "    {} for {seconds} s", amount(*minor)),
+        Body::Captured { hold, lines, taxes, .. } => {
+            writeln!(out, "    out of what {} held", request(*hold))?;
+            sale(out, lines, taxes, currency)
+        }
+        Body::HoldReleased { hold } | Body::HoldExpired { hold } => {
+            writeln!(out, "    what {} held", request(*hold))
+        }
+        Body::AllowanceSet { child, target, mark } => {
+            let (target, mark) = (amount(*target), amount(*mark));
+            writeln!(out, "    wallet {child} is kept at {target}, filled up below {mark}")
+        }
+        Body::AllowanceReturned { parent, amount: minor } => {
+            writeln!(out, "    {} back to wallet {parent}", amount(*minor))
+        }
+        Body::PaidOut { amount: minor } => writeln!(out, "    {}", amount(*minor)),
+        Body::Burned { .. } | Body::Quarantined | Body::Released | Body::Told => Ok(()),
     }
+}
+
+fn sale(out: &mut String, lines: &[Line], taxes: &[Tax], currency: Currency) -> fmt::Result {
+    let amount = |minor| Amount::new(minor, currency);
+    for Line { item, quantity, unit_price, vat } in lines {
+        let price = amount(i64::from(*unit_price));
+        writeln!(out, "    {quantity} x item {item} at {price}, VAT {vat}")?;
+    }
+    for tax in taxes {
+        writeln!(out, "    VAT {}: base {}, tax {}", tax.rate, amount(tax.base), amount(tax.tax))?;
+    }
+    Ok(())
 }
 
 /// A message between shards, in words.
@@ -171,6 +199,24 @@ fn message(said: &Message) -> String {
         }
         Message::Swept { vendor, currency, amount } => {
             format!("sales of {} of vendor {vendor}, on their way home", Amount::new(*amount, *currency))
+        }
+        Message::Paired { tag, wallet, replaces: None, .. } => format!("tag {tag} for wallet {wallet}"),
+        Message::Paired { tag, wallet, replaces: Some(old), .. } => {
+            format!("tag {tag} for wallet {wallet}, in the place of tag {old}")
+        }
+        Message::ConfigurationPart { version, part, bytes } => {
+            format!("part {part} of configuration {version}, {} bytes", bytes.len())
+        }
+        Message::ConfigurationOrder { version, parts, .. } => {
+            format!("configuration {version} of {parts} parts is to be in force")
+        }
+        Message::Allowance { parent, child, target, mark, currency, amount, .. } => {
+            let money = |minor| Amount::new(minor, *currency);
+            let (target, mark, amount) = (money(*target), money(*mark), money(*amount));
+            format!("wallet {parent} keeps wallet {child} at {target}, filled up below {mark}: {amount}")
+        }
+        Message::AllowanceAsked { child, parent, currency, amount, .. } => {
+            format!("wallet {child} asks wallet {parent} for {}", Amount::new(*amount, *currency))
         }
         Message::Returned { number, why, message: back } => {
             let why = Decline::from_record(*why).map_or("a later code", Decline::name);

@@ -256,10 +256,21 @@ fn wrong_mail(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail)
 fn addressee(message: &Message) -> Option<WalletNumber> {
     match message {
         Message::Transfer { payee, .. } => Some(*payee),
-        Message::Swept { .. } => None,
+        Message::Paired { wallet, .. } => Some(*wallet),
+        Message::Allowance { child, .. } => Some(*child),
+        Message::AllowanceAsked { parent, .. } => Some(*parent),
+        Message::Swept { .. } | Message::ConfigurationPart { .. } | Message::ConfigurationOrder { .. } => {
+            None
+        }
         Message::Returned { message, .. } => match &**message {
             Message::Transfer { payer, .. } => Some(*payer),
-            Message::Swept { .. } | Message::Returned { .. } => None,
+            Message::Paired { tag, .. } => Some(tag.as_wallet()),
+            Message::Allowance { parent, .. } => Some(*parent),
+            Message::AllowanceAsked { child, .. } => Some(*child),
+            Message::Swept { .. }
+            | Message::ConfigurationPart { .. }
+            | Message::ConfigurationOrder { .. }
+            | Message::Returned { .. } => None,
         },
     }
 }
@@ -322,11 +333,24 @@ fn incoming(shard: ShardId, record: &Record, taken: &Taken, message: &Message) -
     let targets = match message {
         Message::Transfer { payee, .. } => [(AccountKind::WalletPaid, payee.get()); 2],
         Message::Swept { vendor, .. } => [(AccountKind::VendorHome, vendor.get().into()); 2],
+        Message::Allowance { child, .. } => [(AccountKind::WalletPaid, child.get()); 2],
+        // They carry no money.
+        Message::Paired { .. }
+        | Message::ConfigurationPart { .. }
+        | Message::ConfigurationOrder { .. }
+        | Message::AllowanceAsked { .. } => return None,
         Message::Returned { message, .. } => match &**message {
             Message::Transfer { payer, .. } => {
                 [(AccountKind::WalletPaid, payer.get()), (AccountKind::Unclaimed, payer.get())]
             }
             Message::Swept { vendor, .. } => [(AccountKind::VendorSales, vendor.get().into()); 2],
+            Message::Allowance { parent, .. } => {
+                [(AccountKind::WalletPaid, parent.get()), (AccountKind::Unclaimed, parent.get())]
+            }
+            Message::Paired { .. }
+            | Message::ConfigurationPart { .. }
+            | Message::ConfigurationOrder { .. }
+            | Message::AllowanceAsked { .. } => return None,
             Message::Returned { .. } => return Some((Rule::Return, "a return of a return".to_string())),
         },
     };

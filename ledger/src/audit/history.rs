@@ -92,6 +92,9 @@ impl History {
                 | Body::DeadLettered { .. }
                 | Body::Acknowledged { .. }
                 | Body::Swept { .. }
+                | Body::Told
+                | Body::HoldExpired { .. }
+                | Body::AllowanceReturned { .. }
         );
         if between_shards && record.envelope.request.is_some() {
             found.say(Rule::Format, || "names a request, which nobody made".into());

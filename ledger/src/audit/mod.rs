@@ -410,12 +410,27 @@ const fn is_decided(kind: Kind) -> bool {
             | Kind::Cancelled
             | Kind::Burned
             | Kind::TransferSent
+            | Kind::TagPaired
+            | Kind::TagSet
+            | Kind::Held
+            | Kind::Captured
+            | Kind::HoldReleased
+            | Kind::AllowanceSet
+            | Kind::PaidOut
     )
 }
 
 /// Kinds that carry money or facts between shards.
 const fn is_message(kind: Kind) -> bool {
-    matches!(kind, Kind::Delivered | Kind::DeadLettered | Kind::Swept)
+    matches!(
+        kind,
+        Kind::Delivered
+            | Kind::DeadLettered
+            | Kind::Swept
+            | Kind::Told
+            | Kind::HoldExpired
+            | Kind::AllowanceReturned
+    )
 }
 
 const fn may_decline(kind: Kind) -> bool {
@@ -426,7 +441,9 @@ const fn may_decline(kind: Kind) -> bool {
 fn may_move(record: &Record) -> bool {
     let kind = record.body.kind();
     let moves = matches!(kind, Kind::ToppedUp | Kind::Purchased | Kind::Voided | Kind::Cancelled)
-        || matches!(kind, Kind::TransferSent | Kind::Delivered | Kind::Swept);
+        || matches!(kind, Kind::TransferSent | Kind::Delivered | Kind::Swept)
+        || matches!(kind, Kind::Held | Kind::Captured | Kind::HoldReleased | Kind::HoldExpired)
+        || matches!(kind, Kind::AllowanceSet | Kind::AllowanceReturned | Kind::PaidOut);
     moves && record.decline.is_none() && !record.envelope.mode.training
 }
 

@@ -4,7 +4,8 @@ use smallvec::SmallVec;
 
 use super::message::Message;
 use crate::ids::{
-    Epoch, FestivalId, ItemId, LedgerId, RecordNumber, RequestId, ShardId, VendorId, Version, WalletNumber,
+    Epoch, FestivalId, ItemId, LedgerId, RecordNumber, RequestId, ShardId, TagNumber, VendorId, Version,
+    WalletNumber,
 };
 use crate::money::VatRate;
 
@@ -34,6 +35,20 @@ pub enum Kind {
     Burned = 21,
     /// Money left a wallet for another.
     TransferSent = 22,
+    /// A tag was given to a wallet.
+    TagPaired = 23,
+    /// A tag was blocked, or unblocked.
+    TagSet = 24,
+    /// Money of a wallet is held for a sale to come.
+    Held = 25,
+    /// A sale out of what is held.
+    Captured = 26,
+    /// What is held is given back.
+    HoldReleased = 27,
+    /// A wallet gives another one an allowance, or ends it.
+    AllowanceSet = 28,
+    /// A payout to a vendor was decided.
+    PaidOut = 29,
     /// An actor is kept from acting after repeated panics.
     Quarantined = 32,
     /// A quarantine is lifted.
@@ -46,11 +61,17 @@ pub enum Kind {
     Acknowledged = 36,
     /// A vendor's sales left a shard for the vendor's home.
     Swept = 37,
+    /// Messages that no request caused.
+    Told = 38,
+    /// Time was up for what is held.
+    HoldExpired = 39,
+    /// What is left of an allowance went back.
+    AllowanceReturned = 40,
 }
 
 impl Kind {
     /// Every kind of this level.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 27] = [
         Self::LedgerOpened,
         Self::EpochOpened,
         Self::ConfigurationStaged,
@@ -62,12 +83,22 @@ impl Kind {
         Self::Cancelled,
         Self::Burned,
         Self::TransferSent,
+        Self::TagPaired,
+        Self::TagSet,
+        Self::Held,
+        Self::Captured,
+        Self::HoldReleased,
+        Self::AllowanceSet,
+        Self::PaidOut,
         Self::Quarantined,
         Self::Released,
         Self::Delivered,
         Self::DeadLettered,
         Self::Acknowledged,
         Self::Swept,
+        Self::Told,
+        Self::HoldExpired,
+        Self::AllowanceReturned,
     ];
 
     /// The kind of this number; `None` for one this level does not know.
@@ -89,12 +120,22 @@ impl Kind {
             Self::Cancelled => "cancelled",
             Self::Burned => "burned",
             Self::TransferSent => "transfer sent",
+            Self::TagPaired => "tag paired",
+            Self::TagSet => "tag set",
+            Self::Held => "held",
+            Self::Captured => "captured",
+            Self::HoldReleased => "hold released",
+            Self::AllowanceSet => "allowance set",
+            Self::PaidOut => "paid out",
             Self::Quarantined => "quarantined",
             Self::Released => "released",
             Self::Delivered => "delivered",
             Self::DeadLettered => "dead-lettered",
             Self::Acknowledged => "acknowledged",
             Self::Swept => "swept",
+            Self::Told => "told",
+            Self::HoldExpired => "hold expired",
+            Self::AllowanceReturned => "allowance returned",
         }
     }
 }
@@ -255,6 +296,59 @@ pub enum Body {
         /// Minor units.
         amount: i64,
     },
+    /// The tag of the envelope (which stands in the place of a wallet) belongs to a wallet from here on.
+    TagPaired {
+        /// The other 8 bytes of the tag's hash.
+        check: u64,
+        /// The wallet.
+        wallet: WalletNumber,
+        /// The tag that it takes the place of, which pays no more.
+        replaces: Option<TagNumber>,
+    },
+    /// A tag of the wallet of the envelope may pay no more, or again.
+    TagSet {
+        /// The tag.
+        tag: TagNumber,
+        /// Whether it is blocked from here on.
+        blocked: bool,
+    },
+    /// Money of the wallet of the envelope is held for a sale to come.
+    Held {
+        /// Minor units.
+        amount: i64,
+        /// After how many seconds it is given back by itself.
+        seconds: u32,
+    },
+    /// A sale out of what is held; what it leaves is given back at once.
+    Captured {
+        /// The id of the request that had it held.
+        hold: RequestId,
+        /// What was bought.
+        lines: Lines,
+        /// Base and tax per rate.
+        taxes: Taxes,
+        /// What of the sale was held of each purse: paid in, bonus, deposit.
+        from: [i64; 3],
+    },
+    /// What is held goes back to its purses.
+    HoldReleased {
+        /// The id of the request that had it held.
+        hold: RequestId,
+    },
+    /// The wallet of the envelope keeps another one in money, or no longer does.
+    AllowanceSet {
+        /// The other wallet.
+        child: WalletNumber,
+        /// What it is filled up to, minor units; 0 ends the allowance.
+        target: i64,
+        /// Below this it is filled up.
+        mark: i64,
+    },
+    /// A payout to the vendor whose office the envelope names was decided on the vendor's home.
+    PaidOut {
+        /// Minor units.
+        amount: i64,
+    },
     /// The message that the envelope takes, decided by the actor it was for.
     Delivered {
         /// As it was sent.
@@ -276,6 +370,20 @@ pub enum Body {
     Swept {
         /// The vendor.
         vendor: VendorId,
+        /// Minor units, above zero.
+        amount: i64,
+    },
+    /// Nothing but the messages that the envelope sends.
+    Told,
+    /// Nobody captured what the wallet of the envelope held in time: it goes back to its purses.
+    HoldExpired {
+        /// The id of the request that had it held.
+        hold: RequestId,
+    },
+    /// What the wallet of the envelope has left of an allowance goes back to whom it came from.
+    AllowanceReturned {
+        /// Who had given it.
+        parent: WalletNumber,
         /// Minor units, above zero.
         amount: i64,
     },
@@ -302,6 +410,16 @@ impl Body {
             Self::DeadLettered { .. } => Kind::DeadLettered,
             Self::Acknowledged { .. } => Kind::Acknowledged,
             Self::Swept { .. } => Kind::Swept,
+            Self::TagPaired { .. } => Kind::TagPaired,
+            Self::TagSet { .. } => Kind::TagSet,
+            Self::Held { .. } => Kind::Held,
+            Self::Captured { .. } => Kind::Captured,
+            Self::HoldReleased { .. } => Kind::HoldReleased,
+            Self::AllowanceSet { .. } => Kind::AllowanceSet,
+            Self::PaidOut { .. } => Kind::PaidOut,
+            Self::Told => Kind::Told,
+            Self::HoldExpired { .. } => Kind::HoldExpired,
+            Self::AllowanceReturned { .. } => Kind::AllowanceReturned,
         }
     }
 }

@@ -3,19 +3,14 @@
 
 use thiserror::Error;
 
+use super::body_codec::{put_body, take_body};
 use super::leb::{self, ReadError, Reader};
-use super::message::{put_message, put_sent, put_taken, take_message, take_sent, take_taken};
-use super::{
-    Body, DeclineCode, Envelope, Genesis, Kind, Line, Lines, MAX_RECORD_BYTES, Mail, Mode, Rare, Record, Tax,
-    Taxes, Tender,
-};
+use super::message::{put_sent, put_taken, take_sent, take_taken};
+use super::{Body, DeclineCode, Envelope, Kind, MAX_RECORD_BYTES, Mail, Mode, Rare, Record};
 use crate::account::{Account, AccountKind};
 use crate::entry::{Entry, EntryError, Posting};
-use crate::ids::{
-    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RecordNumber, RequestId, ShardId,
-    TagNumber, TillId, VendorId, Version, WalletNumber, ZoneId,
-};
-use crate::money::{Currency, VatRate};
+use crate::ids::{At, DeviceNumber, OperatorId, RequestId, TagNumber, TillId, Version, WalletNumber, ZoneId};
+use crate::money::Currency;
 
 /// What the records of a block share and therefore do not repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,32 +49,32 @@ pub enum CodecError {
 const KIND_VERSION: u8 = 1;
 const PREFIX: usize = 10;
 
-mod bit {
-    pub(super) const WALLET: u32 = 1;
-    pub(super) const REQUEST: u32 = 1 << 1;
-    pub(super) const DEVICE: u32 = 1 << 2;
-    pub(super) const TILL: u32 = 1 << 3;
-    pub(super) const HAPPENED: u32 = 1 << 4;
-    pub(super) const OPERATOR: u32 = 1 << 5;
-    pub(super) const TAG: u32 = 1 << 6;
-    pub(super) const TAG_COUNTER: u32 = 1 << 7;
-    pub(super) const MODE: u32 = 1 << 8;
-    pub(super) const CONFIGURATION: u32 = 1 << 9;
-    pub(super) const CATALOGUE: u32 = 1 << 10;
-    pub(super) const POLICY: u32 = 1 << 11;
-    pub(super) const REPLACES: u32 = 1 << 12;
-    pub(super) const SIGNATURE: u32 = 1 << 13;
-    pub(super) const ORDER: u32 = 1 << 14;
-    pub(super) const LONG_ID: u32 = 1 << 15;
-    pub(super) const ZONE: u32 = 1 << 16;
-    pub(super) const DECLINE: u32 = 1 << 17;
-    pub(super) const POSTINGS: u32 = 1 << 18;
-    pub(super) const CONFIRMED: u32 = 1 << 19;
-    pub(super) const POSITION: u32 = 1 << 20;
-    pub(super) const TAKEN: u32 = 1 << 21;
-    pub(super) const SENT: u32 = 1 << 22;
+pub(super) mod bit {
+    pub(in crate::record) const WALLET: u32 = 1;
+    pub(in crate::record) const REQUEST: u32 = 1 << 1;
+    pub(in crate::record) const DEVICE: u32 = 1 << 2;
+    pub(in crate::record) const TILL: u32 = 1 << 3;
+    pub(in crate::record) const HAPPENED: u32 = 1 << 4;
+    pub(in crate::record) const OPERATOR: u32 = 1 << 5;
+    pub(in crate::record) const TAG: u32 = 1 << 6;
+    pub(in crate::record) const TAG_COUNTER: u32 = 1 << 7;
+    pub(in crate::record) const MODE: u32 = 1 << 8;
+    pub(in crate::record) const CONFIGURATION: u32 = 1 << 9;
+    pub(in crate::record) const CATALOGUE: u32 = 1 << 10;
+    pub(in crate::record) const POLICY: u32 = 1 << 11;
+    pub(in crate::record) const REPLACES: u32 = 1 << 12;
+    pub(in crate::record) const SIGNATURE: u32 = 1 << 13;
+    pub(in crate::record) const ORDER: u32 = 1 << 14;
+    pub(in crate::record) const LONG_ID: u32 = 1 << 15;
+    pub(in crate::record) const ZONE: u32 = 1 << 16;
+    pub(in crate::record) const DECLINE: u32 = 1 << 17;
+    pub(in crate::record) const POSTINGS: u32 = 1 << 18;
+    pub(in crate::record) const CONFIRMED: u32 = 1 << 19;
+    pub(in crate::record) const POSITION: u32 = 1 << 20;
+    pub(in crate::record) const TAKEN: u32 = 1 << 21;
+    pub(in crate::record) const SENT: u32 = 1 << 22;
     /// Bits above are reserved; a record that has one is of a later level.
-    pub(super) const ALL: u32 = (1 << 23) - 1;
+    pub(in crate::record) const ALL: u32 = (1 << 23) - 1;
 }
 
 /// In a posting's first byte: the owner is the record's wallet and is not repeated.
@@ -217,76 +212,6 @@ fn put_rare(out: &mut Vec<u8>, rare: &Rare) {
     }
 }
 
-fn put_body(out: &mut Vec<u8>, body: &Body) {
-    match body {
-        Body::LedgerOpened(genesis) => {
-            out.extend_from_slice(&genesis.ledger.0);
-            out.extend_from_slice(&genesis.shards.to_le_bytes());
-            out.extend_from_slice(&genesis.level.to_le_bytes());
-            out.extend_from_slice(&genesis.key_id);
-        }
-        Body::EpochOpened { epoch } => leb::put(out, epoch.0.into()),
-        Body::ConfigurationStaged { version, part, bytes } => {
-            leb::put(out, version.get().into());
-            leb::put(out, (*part).into());
-            leb::put(out, bytes.len() as u64);
-            out.extend_from_slice(bytes);
-        }
-        Body::ConfigurationAdopted { version, parts, hash } => {
-            leb::put(out, version.get().into());
-            leb::put(out, (*parts).into());
-            out.extend_from_slice(hash);
-        }
-        Body::WalletOpened { check, festival } => {
-            out.extend_from_slice(&check.to_le_bytes());
-            leb::put(out, festival.0.into());
-        }
-        Body::ToppedUp { tender, amount } => {
-            out.push(*tender as u8);
-            leb::put_signed(out, *amount);
-        }
-        Body::Purchased { lines, taxes, .. } => put_purchase(out, lines, taxes),
-        Body::Voided { sale, position } => {
-            out.extend_from_slice(&sale.get().to_le_bytes());
-            if let Some(position) = position {
-                leb::put(out, position.0);
-            }
-        }
-        Body::Cancelled { position } => leb::put(out, position.0),
-        Body::Burned { check } => out.extend_from_slice(&check.to_le_bytes()),
-        Body::Quarantined | Body::Released => {}
-        Body::TransferSent { payee, amount } => {
-            out.extend_from_slice(&payee.get().to_le_bytes());
-            leb::put_signed(out, *amount);
-        }
-        Body::Delivered { message } | Body::DeadLettered { message } => put_message(out, message),
-        Body::Acknowledged { to, up_to } => {
-            leb::put(out, to.0.into());
-            leb::put(out, *up_to);
-        }
-        Body::Swept { vendor, amount } => {
-            leb::put(out, vendor.get().into());
-            leb::put_signed(out, *amount);
-        }
-    }
-}
-
-fn put_purchase(out: &mut Vec<u8>, lines: &[Line], taxes: &[Tax]) {
-    leb::put(out, lines.len() as u64);
-    for line in lines {
-        leb::put(out, line.item.get().into());
-        leb::put(out, line.quantity.into());
-        leb::put(out, line.unit_price.into());
-        leb::put(out, line.vat.hundredths().into());
-    }
-    leb::put(out, taxes.len() as u64);
-    for tax in taxes {
-        leb::put(out, tax.rate.hundredths().into());
-        leb::put_signed(out, tax.base);
-        leb::put_signed(out, tax.tax);
-    }
-}
-
 fn put_postings(out: &mut Vec<u8>, record: &Record, prologue: &Prologue) {
     leb::put(out, record.entry.postings().len() as u64);
     for posting in record.entry.postings() {
@@ -391,7 +316,7 @@ fn take_envelope(
     Ok((envelope, decline))
 }
 
-fn nonzero<T>(
+pub(super) fn nonzero<T>(
     reader: &mut Reader<'_>,
     value: u64,
     width: usize,
@@ -401,7 +326,7 @@ fn nonzero<T>(
     make(value).ok_or(reader.error("a present field that is zero"))
 }
 
-fn small<T>(reader: &mut Reader<'_>, make: impl Fn(u32) -> Option<T>) -> Result<T, ReadError> {
+pub(super) fn small<T>(reader: &mut Reader<'_>, make: impl Fn(u32) -> Option<T>) -> Result<T, ReadError> {
     let value = reader.leb_as::<u32>()?;
     make(value).ok_or(reader.error("a present field that is zero"))
 }
@@ -439,85 +364,9 @@ fn take_rare(reader: &mut Reader<'_>, presence: u32) -> Result<Option<Box<Rare>>
     Ok(Some(rare))
 }
 
-fn take_body(reader: &mut Reader<'_>, kind: Kind, presence: u32) -> Result<Body, ReadError> {
-    let confirmed = presence & bit::CONFIRMED != 0;
-    let positioned = presence & bit::POSITION != 0;
-    if confirmed && kind != Kind::Purchased || positioned && kind != Kind::Voided {
-        return Err(reader.error("a field that this kind does not have"));
-    }
-    Ok(match kind {
-        Kind::LedgerOpened => Body::LedgerOpened(Genesis {
-            ledger: LedgerId(reader.array()?),
-            shards: reader.u16()?,
-            level: reader.u16()?,
-            key_id: reader.array()?,
-        }),
-        Kind::EpochOpened => Body::EpochOpened { epoch: Epoch(reader.leb_as()?) },
-        Kind::ConfigurationStaged => {
-            let (version, part) = (small(reader, Version::new)?, reader.leb_as()?);
-            let length = reader.leb_as()?;
-            Body::ConfigurationStaged { version, part, bytes: reader.take(length)?.to_vec() }
-        }
-        Kind::ConfigurationAdopted => Body::ConfigurationAdopted {
-            version: small(reader, Version::new)?,
-            parts: reader.leb_as()?,
-            hash: reader.array()?,
-        },
-        Kind::WalletOpened => {
-            Body::WalletOpened { check: reader.u64()?, festival: FestivalId(reader.leb_as()?) }
-        }
-        Kind::ToppedUp => {
-            let tender = Tender::from_number(reader.byte()?).ok_or(reader.error("an unknown tender"))?;
-            Body::ToppedUp { tender, amount: reader.leb_signed()? }
-        }
-        Kind::Purchased => take_purchase(reader, confirmed)?,
-        Kind::Voided => {
-            let sale = nonzero(reader, reader.clone().u64()?, 8, RequestId::new)?;
-            let position = if positioned { Some(RecordNumber(reader.leb()?)) } else { None };
-            Body::Voided { sale, position }
-        }
-        Kind::Cancelled => Body::Cancelled { position: RecordNumber(reader.leb()?) },
-        Kind::Burned => Body::Burned { check: reader.u64()? },
-        Kind::Quarantined => Body::Quarantined,
-        Kind::Released => Body::Released,
-        Kind::TransferSent => {
-            let payee = nonzero(reader, reader.clone().u64()?, 8, WalletNumber::new)?;
-            Body::TransferSent { payee, amount: reader.leb_signed()? }
-        }
-        Kind::Delivered => Body::Delivered { message: take_message(reader)? },
-        Kind::DeadLettered => Body::DeadLettered { message: take_message(reader)? },
-        Kind::Acknowledged => Body::Acknowledged { to: ShardId(reader.leb_as()?), up_to: reader.leb()? },
-        Kind::Swept => Body::Swept { vendor: small(reader, VendorId::new)?, amount: reader.leb_signed()? },
-    })
-}
-
-fn take_purchase(reader: &mut Reader<'_>, confirmed: bool) -> Result<Body, ReadError> {
-    let count = take_count(reader, Line::MAX)?;
-    let mut lines = Lines::with_capacity(count);
-    for _ in 0..count {
-        lines.push(Line {
-            item: small(reader, ItemId::new)?,
-            quantity: reader.leb_as()?,
-            unit_price: reader.leb_as()?,
-            vat: take_rate(reader)?,
-        });
-    }
-    let count = take_count(reader, Line::MAX)?;
-    let mut taxes = Taxes::with_capacity(count);
-    for _ in 0..count {
-        taxes.push(Tax { rate: take_rate(reader)?, base: reader.leb_signed()?, tax: reader.leb_signed()? });
-    }
-    Ok(Body::Purchased { lines, taxes, confirmed })
-}
-
-fn take_count(reader: &mut Reader<'_>, limit: usize) -> Result<usize, ReadError> {
+pub(super) fn take_count(reader: &mut Reader<'_>, limit: usize) -> Result<usize, ReadError> {
     let count = reader.leb_as::<usize>()?;
     if count > limit { Err(reader.error("a count above its limit")) } else { Ok(count) }
-}
-
-fn take_rate(reader: &mut Reader<'_>) -> Result<VatRate, ReadError> {
-    let hundredths = reader.leb_as()?;
-    VatRate::new(hundredths).ok_or(reader.error("a rate above 100 %"))
 }
 
 fn take_postings(

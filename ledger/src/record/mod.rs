@@ -3,6 +3,7 @@
 //! explained later.
 
 mod body;
+mod body_codec;
 mod codec;
 mod envelope;
 pub mod leb;

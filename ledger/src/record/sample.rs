@@ -21,8 +21,8 @@ const CURRENCIES: [u16; 4] = [978, 392, 48, 756];
 /// Sampled times lie below this (2^52 microseconds, the year 2112), so that any base fits.
 const AT_LIMIT: u64 = 1 << 52;
 
-/// Where a number can be no vendor's.
-const VENDOR: VendorId = VendorId::new(1).unwrap();
+/// Where a number can be no tag's.
+const TAG: TagNumber = TagNumber::new(1).unwrap();
 
 /// A record that the codec takes, of any kind, with any fields present. `choose(n)` answers with a
 /// number below `n`; a chooser that always answers 0 gives the smallest record. What the record
@@ -139,18 +139,38 @@ fn message<C: FnMut(u64) -> u64>(choose: &mut C) -> Message {
 fn request(choose: &mut impl FnMut(u64) -> u64) -> Message {
     let currency =
         Currency::from_numeric(CURRENCIES[index(choose, CURRENCIES.len())]).unwrap_or(Currency::EUR);
-    let (payer, payee) = (WalletNumber::new(wide(choose).max(1)), WalletNumber::new(wide(choose).max(1)));
-    match (payer, payee, VendorId::new(narrow(choose).max(1))) {
-        (Some(payer), Some(payee), _) if choose(2) == 0 => Message::Transfer {
-            festival: FestivalId(short(choose)),
-            payer,
-            payee,
-            currency,
-            amount: signed(choose),
-        },
-        (_, _, Some(vendor)) => Message::Swept { vendor, currency, amount: signed(choose) },
-        _ => Message::Swept { vendor: VENDOR, currency, amount: 1 },
+    let mut wallet = || TagNumber::new(wide(choose).max(1)).unwrap_or(TAG).as_wallet();
+    let (one, other) = (wallet(), wallet());
+    let festival = FestivalId(short(choose));
+    match choose(7) {
+        0 => Message::Transfer { festival, payer: one, payee: other, currency, amount: signed(choose) },
+        1 => {
+            let vendor = VendorId::new(narrow(choose)).unwrap_or(VendorId::MIN);
+            Message::Swept { vendor, currency, amount: signed(choose) }
+        }
+        2 => {
+            let (check, replaces) = (wide(choose), TagNumber::new(wide(choose)));
+            Message::Paired { festival, tag: one.as_tag(), check, wallet: other, replaces }
+        }
+        3 | 4 => configuration_message(choose),
+        5 => {
+            Message::AllowanceAsked { festival, child: one, parent: other, currency, amount: signed(choose) }
+        }
+        _ => {
+            let (target, mark, amount) = (signed(choose), signed(choose), signed(choose));
+            Message::Allowance { festival, parent: one, child: other, target, mark, currency, amount }
+        }
     }
+}
+
+fn configuration_message(choose: &mut impl FnMut(u64) -> u64) -> Message {
+    let version = version(choose).unwrap_or(Version::MIN);
+    if choose(2) == 0 {
+        return Message::ConfigurationOrder { version, parts: short(choose), hash: bytes(choose) };
+    }
+    let fill = byte(choose);
+    let length = if choose(16) == 15 { Message::MAX_PART } else { index(choose, 64) };
+    Message::ConfigurationPart { version, part: short(choose), bytes: vec![fill; length] }
 }
 
 /// `None` rather than all fields absent: that has no encoding of its own.
@@ -199,6 +219,11 @@ fn body(kind: Kind, declined: bool, choose: &mut impl FnMut(u64) -> u64) -> Body
             Some(payee) => Body::TransferSent { payee, amount: signed(choose) },
             None => Body::Quarantined,
         },
+        Kind::TagPaired | Kind::TagSet => tag_fact(kind, choose),
+        Kind::Held | Kind::Captured | Kind::HoldReleased | Kind::HoldExpired => hold(kind, declined, choose),
+        Kind::AllowanceSet | Kind::AllowanceReturned => allowance(kind, choose),
+        Kind::PaidOut => Body::PaidOut { amount: signed(choose) },
+        Kind::Told => Body::Told,
         Kind::Delivered => Body::Delivered { message: message(choose) },
         Kind::DeadLettered => Body::DeadLettered { message: message(choose) },
         Kind::Acknowledged => Body::Acknowledged { to: ShardId(short(choose)), up_to: wide(choose) },
@@ -207,6 +232,37 @@ fn body(kind: Kind, declined: bool, choose: &mut impl FnMut(u64) -> u64) -> Body
             None => Body::Quarantined,
         },
     }
+}
+
+fn tag_fact(kind: Kind, choose: &mut impl FnMut(u64) -> u64) -> Body {
+    let tag = TagNumber::new(wide(choose).max(1)).unwrap_or(TAG);
+    if kind == Kind::TagSet {
+        return Body::TagSet { tag, blocked: choose(2) != 0 };
+    }
+    let replaces = TagNumber::new(wide(choose));
+    Body::TagPaired { check: wide(choose), wallet: tag.as_wallet(), replaces }
+}
+
+fn hold(kind: Kind, declined: bool, choose: &mut impl FnMut(u64) -> u64) -> Body {
+    let hold = RequestId::new(wide(choose).max(1));
+    match (kind, hold) {
+        (Kind::HoldReleased, Some(hold)) => Body::HoldReleased { hold },
+        (Kind::HoldExpired, Some(hold)) => Body::HoldExpired { hold },
+        (Kind::Captured, Some(hold)) => {
+            let taxes = if declined { Taxes::new() } else { taxes(choose) };
+            let from = [signed(choose), signed(choose), signed(choose)];
+            Body::Captured { hold, lines: lines(choose), taxes, from }
+        }
+        _ => Body::Held { amount: signed(choose), seconds: narrow(choose) },
+    }
+}
+
+fn allowance(kind: Kind, choose: &mut impl FnMut(u64) -> u64) -> Body {
+    let other = TagNumber::new(wide(choose).max(1)).unwrap_or(TAG).as_wallet();
+    if kind == Kind::AllowanceReturned {
+        return Body::AllowanceReturned { parent: other, amount: signed(choose) };
+    }
+    Body::AllowanceSet { child: other, target: signed(choose), mark: signed(choose) }
 }
 
 fn configuration(kind: Kind, version: Version, choose: &mut impl FnMut(u64) -> u64) -> Body {

@@ -40,7 +40,7 @@ struct Walk<'a> {
     notes: Notes,
 }
 
-const PURSES: [u8; 3] = [1, 2, 3];
+const PURSES: [u8; 4] = [1, 2, 3, 4];
 
 impl<'a> Walk<'a> {
     fn take(&mut self, count: usize) -> &'a [u8] {
@@ -224,6 +224,47 @@ impl<'a> Walk<'a> {
                 self.leb("vendor");
                 self.signed("amount");
             }
+            deed => self.later_deed(deed),
+        }
+    }
+
+    /// Tags, holds, allowances, payouts.
+    fn later_deed(&mut self, kind: u8) {
+        match kind {
+            23 => {
+                self.id("tag check");
+                self.id("wallet");
+                self.id("tag that is replaced, 0 none");
+            }
+            24 => {
+                self.id("tag");
+                let blocked = self.take(1);
+                self.notes.add(blocked, format!("blocked {}", blocked[0]));
+            }
+            25 => {
+                self.signed("amount");
+                self.leb("seconds");
+            }
+            26 => {
+                self.request("hold");
+                for purse in ["paid in", "bonus", "deposit"] {
+                    self.signed(purse);
+                }
+                self.purchase();
+            }
+            27 | 39 => self.request("hold"),
+            28 => {
+                self.id("child");
+                self.signed("target");
+                self.signed("mark");
+            }
+            29 => {
+                self.signed("amount");
+            }
+            40 => {
+                self.id("parent");
+                self.signed("amount");
+            }
             _ => {}
         }
     }
@@ -241,6 +282,40 @@ impl<'a> Walk<'a> {
             2 => {
                 self.notes.add(kind, "swept");
                 self.leb("vendor");
+                self.money();
+            }
+            3 => {
+                self.notes.add(kind, "paired");
+                self.leb("festival");
+                for name in ["tag", "tag check", "wallet", "tag that is replaced, 0 none"] {
+                    self.id(name);
+                }
+            }
+            4 => {
+                self.notes.add(kind, "configuration part");
+                self.row(|[version, part]| format!("version {version}, part {part}"));
+                let length = self.leb("bytes that follow");
+                self.note(length as usize, "the part");
+            }
+            5 => {
+                self.notes.add(kind, "configuration order");
+                self.row(|[version, parts]| format!("version {version}, parts {parts}"));
+                self.note(32, "BLAKE3 of the parts");
+            }
+            6 => {
+                self.notes.add(kind, "allowance");
+                self.leb("festival");
+                self.id("parent");
+                self.id("child");
+                self.signed("target");
+                self.signed("mark");
+                self.money();
+            }
+            7 => {
+                self.notes.add(kind, "allowance asked");
+                self.leb("festival");
+                self.id("child");
+                self.id("parent");
                 self.money();
             }
             128 => {
@@ -335,10 +410,20 @@ fn kind_name(kind: u8) -> &'static str {
         32 => "quarantined",
         33 => "released",
         22 => "transfer sent",
+        23 => "tag paired",
+        24 => "tag set",
+        25 => "held",
+        26 => "captured",
+        27 => "hold released",
+        28 => "allowance set",
+        29 => "paid out",
         34 => "delivered",
         35 => "dead-lettered",
         36 => "acknowledged",
         37 => "swept",
+        38 => "told",
+        39 => "hold expired",
+        40 => "allowance returned",
         other => panic!("kind {other} is not in the document"),
     }
 }

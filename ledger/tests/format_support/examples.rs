@@ -235,7 +235,8 @@ pub fn records() -> Vec<Example> {
         on("quarantined", plain(90_000_000, wallet(), Body::Quarantined)),
         on("released", plain(91_000_000, wallet(), Body::Released)),
     ];
-    examples.extend(super::messages::records().into_iter().map(|(name, record)| on(name, record)));
+    let more = super::messages::records().into_iter().chain(super::deeds::records());
+    examples.extend(more.map(|(name, record)| on(name, record)));
     examples
 }
 

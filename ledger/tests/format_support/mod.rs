@@ -11,6 +11,7 @@
 )]
 
 pub mod annotate;
+pub mod deeds;
 pub mod document;
 pub mod examples;
 pub mod messages;
