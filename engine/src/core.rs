@@ -311,7 +311,7 @@ impl<J: Journal> Core<J> {
         }
     }
 
-    /// Letters to be written again, sweeps that are due.
+    /// Letters to be written again, sweeps and timers that are due.
     fn tick(&mut self, clock: Clock) {
         if clock.mono < self.next_tick {
             return;
@@ -322,6 +322,7 @@ impl<J: Journal> Core<J> {
             let mut step = step!(self, clock, false);
             self.shards[index].post_messages(&mut step);
             self.shards[index].tick_sweep(clock.mono);
+            self.shards[index].tick_timers(clock);
         }
     }
 

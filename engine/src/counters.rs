@@ -28,7 +28,7 @@ pub struct Counters {
     /// Of these, that said the request took effect.
     pub applied: u64,
     /// Of these, declines by code.
-    pub declined: [u64; 16],
+    pub declined: [u64; 32],
     /// Of these, refusals by code, from 64 on.
     pub refused: [u64; 32],
     /// Of these, "unknown, resend".
@@ -49,6 +49,8 @@ pub struct Counters {
     pub resent: u64,
     /// Stripes swept home.
     pub swept: u64,
+    /// Timers that came due and were decided.
+    pub timers: u64,
     /// The channels, when they were last looked at.
     pub mail: MailFacts,
 }
@@ -59,7 +61,7 @@ impl Counters {
         self.told += 1;
         match verdict {
             Verdict::Applied(_) => self.applied += 1,
-            Verdict::Declined(decline) => self.declined[decline.number() as usize % 16] += 1,
+            Verdict::Declined(decline) => self.declined[decline.number() as usize % 32] += 1,
             Verdict::Refused(refusal) => self.refused[refusal.number() as usize % 32] += 1,
             Verdict::Unknown => self.unknown += 1,
             Verdict::Balance | Verdict::NeverSeen => {}
@@ -68,7 +70,7 @@ impl Counters {
 
     /// How often a decline was told.
     pub fn declines(&self, decline: Decline) -> u64 {
-        self.declined[decline.number() as usize % 16]
+        self.declined[decline.number() as usize % 32]
     }
 
     /// How often a refusal was told.
@@ -93,6 +95,7 @@ impl Counters {
             (&mut self.returned, other.returned),
             (&mut self.resent, other.resent),
             (&mut self.swept, other.swept),
+            (&mut self.timers, other.timers),
         ];
         for (mine, theirs) in pairs {
             *mine += theirs;

@@ -29,6 +29,9 @@ pub const SWEEP_MICROS: u64 = 60_000_000;
 /// Vendors swept between two looks at the mailbox.
 pub const SWEEPS_AT_A_TIME: usize = 16;
 
+/// Due timers decided between two looks at the mailbox.
+pub const TIMERS_AT_A_TIME: usize = 32;
+
 /// Room the disk must keep beyond all blocks in flight and filling, for control records.
 pub const CONTROL_ROOM: u64 = 1024 * 1024;
 

@@ -2,13 +2,14 @@
 
 use ledger::account::AccountKind;
 use ledger::entry::Posting;
-use ledger::ids::{RecordNumber, WalletNumber};
+use ledger::ids::{At, RecordNumber, WalletNumber};
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Line, Record};
 
 use super::ShardState;
+use super::due::Task;
 use crate::codes::{Decline, Outcome};
-use crate::wallet::RememberedEntry;
+use crate::wallet::{Hold, RememberedEntry, out_of_purses};
 
 impl ShardState {
     /// Changes the state by `record`, which is the shard's record number `number`.
@@ -67,6 +68,7 @@ impl ShardState {
         self.post(slot, record);
         if record.decline.is_none() {
             self.apply_effect(slot, number, record);
+            self.apply_hold(wallet, number, record);
         }
         self.remember(slot, number, record);
     }
@@ -127,6 +129,31 @@ impl ShardState {
             }
             _ => {}
         }
+    }
+
+    /// What begins or ends a hold.
+    fn apply_hold(&mut self, wallet: WalletNumber, number: RecordNumber, record: &Record) {
+        let ended = match &record.body {
+            Body::Held { seconds, .. } => return self.begin_hold(wallet, number, record, *seconds),
+            Body::Captured { hold, .. } | Body::HoldReleased { hold } | Body::HoldExpired { hold } => *hold,
+            Body::Cancelled { .. } => match record.envelope.request {
+                Some(id) => id,
+                None => return,
+            },
+            _ => return,
+        };
+        if let Some(hold) = self.holds.end(wallet, ended) {
+            self.timers.stop(hold.timer);
+        }
+    }
+
+    fn begin_hold(&mut self, wallet: WalletNumber, number: RecordNumber, record: &Record, seconds: u32) {
+        let Some(id) = record.envelope.request else { return };
+        let till = record.envelope.till.and_then(|till| self.adopted()?.festival.till(till));
+        let vendor = till.and_then(|till| till.vendor);
+        let due = At(record.at.0.saturating_add(i64::from(seconds) * 1_000_000));
+        let timer = self.timers.set(due, Task::Expire { wallet, hold: id });
+        self.holds.begin(wallet, Hold { id, record: number, from: out_of_purses(record), vendor, timer });
     }
 
     /// L4: what the id came to. A cancel rewrites its target's entry: taken back, or stands for good.

@@ -4,11 +4,12 @@
 use blake3::Hasher;
 
 use super::ShardState;
+use super::due::Task;
 use crate::codes::Decline;
 use crate::wallet::Wallet;
 
 /// Raised whenever the encoding below changes.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 impl ShardState {
     /// Hash of everything a decision can depend on.
@@ -34,6 +35,7 @@ impl ShardState {
             put(&mut hasher, sale.0);
             put(&mut hasher, void.0);
         }
+        self.digest_holds(&mut hasher);
         for (account, balance) in self.stripes.sorted() {
             put(&mut hasher, u64::from(account.kind as u8));
             put(&mut hasher, account.owner);
@@ -42,6 +44,32 @@ impl ShardState {
         }
         self.digest_channels(&mut hasher);
         *hasher.finalize().as_bytes()
+    }
+
+    fn digest_holds(&self, hasher: &mut Hasher) {
+        for (wallet, holds) in self.holds.sorted() {
+            for hold in holds {
+                for value in [wallet.get(), hold.id.get(), hold.record.0] {
+                    put(hasher, value);
+                }
+                for part in hold.from {
+                    put(hasher, part.cast_unsigned());
+                }
+                put(hasher, hold.vendor.map_or(0, |vendor| vendor.get().into()));
+                put(hasher, hold.timer.number);
+            }
+        }
+        put(hasher, self.timers.ever_set());
+        for (timer, task) in self.timers.iter() {
+            put(hasher, timer.due.0.cast_unsigned());
+            put(hasher, timer.number);
+            match task {
+                Task::Expire { wallet, hold } => {
+                    put(hasher, wallet.get());
+                    put(hasher, hold.get());
+                }
+            }
+        }
     }
 
     fn digest_channels(&self, hasher: &mut Hasher) {

@@ -5,10 +5,13 @@
 mod apply;
 mod configuration;
 mod digest;
+mod due;
 mod refunds;
+mod timers;
 
 pub use configuration::Adopted;
 pub use refunds::Refunds;
+pub use timers::Timer;
 
 use std::sync::Arc;
 
@@ -24,7 +27,7 @@ use crate::codes::{Decline, Outcome, Refusal};
 use crate::command::{Command, Request};
 use crate::festival::{Festival, Role, Till};
 use crate::stripes::Stripes;
-use crate::wallet::{self, Memory, RememberedEntry, Slots, Wallet};
+use crate::wallet::{self, Holds, Memory, RememberedEntry, Slots, Wallet};
 
 /// A record handed in so that an actor can decide on what its state no longer holds.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +115,8 @@ pub struct ShardState {
     slots: Slots,
     memory: Memory,
     refunds: Refunds,
+    holds: Holds,
+    timers: timers::Timers<due::Task>,
     stripes: Stripes,
     channels: Channels,
 }
@@ -129,6 +134,8 @@ impl ShardState {
             slots: Slots::default(),
             memory: Memory::default(),
             refunds: Refunds::default(),
+            holds: Holds::default(),
+            timers: timers::Timers::default(),
             stripes: Stripes::default(),
             channels: Channels::default(),
         }

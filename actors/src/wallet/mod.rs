@@ -2,6 +2,7 @@
 
 mod cancel;
 mod change;
+mod holds;
 mod open;
 mod purchase;
 mod remembered;
@@ -14,6 +15,7 @@ pub use remembered::{Entry as RememberedEntry, Memory};
 pub use slot::{Balances, Slots, Wallet};
 
 pub(crate) use cancel::cancel;
+pub(crate) use holds::{Hold, Holds, out_of_purses};
 pub(crate) use open::open;
 pub(crate) use purchase::purchase;
 pub(crate) use topup::top_up;

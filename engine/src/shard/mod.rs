@@ -6,6 +6,7 @@ mod parked;
 mod speculation;
 mod step;
 mod sweep;
+mod timers;
 
 use actors::shard_state::ShardState;
 use hashbrown::HashMap;
@@ -65,6 +66,7 @@ pub(crate) struct Shard {
     parked: Parked,
     lines: Lines,
     sweep: sweep::Sweep,
+    alarm: timers::Alarm,
     panics: HashMap<WalletNumber, u32, hashbrown_hasher::Fixed>,
     /// Set when the state was dropped and nobody has been asked to rebuild it yet.
     wants_rebuild: bool,
@@ -96,6 +98,7 @@ impl Shard {
             parked: Parked::default(),
             lines: Lines::default(),
             sweep: sweep::Sweep::default(),
+            alarm: timers::Alarm::default(),
             panics: HashMap::default(),
             wants_rebuild: false,
         };
@@ -125,7 +128,8 @@ impl Shard {
         let decidable = self.cursor < self.slice.len()
             || !self.mailbox.is_empty()
             || self.parked.has_woken()
-            || self.state.is_some() && (self.lines.has_work() || self.sweep.is_under_way());
+            || self.state.is_some()
+                && (self.lines.has_work() || self.sweep.is_under_way() || self.alarm.is_under_way());
         decidable && (self.filling.has_room() || !self.in_flight())
             || (self.filling.count() > 0 && !self.in_flight())
             || (self.wants_rebuild && !self.in_flight())

@@ -88,6 +88,7 @@ impl Shard {
     pub(super) fn drop_state(&mut self) {
         self.state = None;
         self.hang_up();
+        self.alarm = super::timers::Alarm::default();
         self.filling.clear();
         self.wants_rebuild = true;
     }

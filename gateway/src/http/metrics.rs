@@ -95,6 +95,7 @@ fn decisions(out: &mut DescriptorEncoder<'_>, engine: &Counters) -> fmt::Result 
         ("messages_returned", "Of these, that went back", engine.returned),
         ("channels_resent", "Times a channel was sent again because nothing was heard", engine.resent),
         ("stripes_swept", "Vendors' stripes swept home", engine.swept),
+        ("timers_fired", "Timers that came due and were decided", engine.timers),
     ];
     for (name, help, value) in table {
         counter(out, name, help, value)?;
