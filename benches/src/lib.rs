@@ -6,7 +6,8 @@
 use actors::address::Keys;
 use actors::command::{AskedLine, Command, Request};
 use actors::festival::{
-    Device, Festival, Item, Limits, Lists, LocalTime, Purse, Role, Roles, Settings, Till, Vendor,
+    Device, Festival, Hours, Item, Limits, Lists, LocalTime, Prices, Purse, Role, Roles, Settings, Standing,
+    Till, Vendor,
 };
 use actors::shard_state::{Decision, Now, ShardState};
 use engine::recovery::{self, RecoveryError, Visit};
@@ -130,19 +131,24 @@ fn festival(device: DeviceNumber, till: TillId) -> Result<Festival, Failed> {
         purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
         transfers: true,
+        allowances: true,
+        most_hold_seconds: 3_600,
+        standing: Standing::Open,
+        hours: Hours::default(),
     };
     let roles = [Role::Sell, Role::Pair, Role::TopUp].into_iter().fold(Roles::default(), Roles::with);
     let lists = Lists {
-        vendors: vec![Vendor { id: vendor, name: "Bar".into() }],
+        vendors: vec![Vendor { id: vendor, name: "Bar".into(), stopped: false, hours: Hours::default() }],
         items: vec![Item {
             id: ItemId::new(1).ok_or("no such item number")?,
             vendor,
-            price: PRICE,
+            prices: Prices::fixed(PRICE),
             vat: VatRate::new(2_000).ok_or("no such VAT rate")?,
             name: "Beer".into(),
+            stopped: false,
         }],
         tills: vec![Till { id: till, vendor: Some(vendor), zone: None, name: "Till".into() }],
-        devices: vec![Device { number: device, till, roles }],
+        devices: vec![Device { number: device, till, roles, revoked: false }],
     };
     Ok(Festival::new(settings, lists)?)
 }

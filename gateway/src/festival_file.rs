@@ -6,12 +6,14 @@
 //! to offset transitions here, so that no shard needs a time-zone database. Never reads a clock:
 //! the date from which the transitions are counted is handed in.
 
+mod times;
+
 use std::collections::HashMap;
 use std::path::Path;
 
 use actors::festival::{
-    Device, Festival, FestivalError, Item, Limits, Lists, LocalTime, MAX_NAME, Purse, Role, Roles, Settings,
-    Till, Vendor,
+    Device, Festival, FestivalError, Item, Limits, Lists, LocalTime, MAX_NAME, MOST_HOLD_SECONDS, Prices,
+    Purse, Role, Roles, Scheduled, Settings, Standing, Till, Vendor,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -21,6 +23,8 @@ use ledger::mutant::{self, Mutant};
 use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
+
+use times::{Clock, IntervalEntry};
 
 /// How far back and forward of the given date a time zone's offsets are resolved, in seconds:
 /// two years and five, which is longer than any ledger is kept open.
@@ -92,6 +96,14 @@ struct About {
     currency: String,
     time_zone: String,
     cut_over_hour: u8,
+    #[serde(default = "open")]
+    standing: String,
+    #[serde(default)]
+    hours: Vec<IntervalEntry>,
+}
+
+fn open() -> String {
+    "open".into()
 }
 
 #[derive(Deserialize)]
@@ -105,6 +117,10 @@ struct Bounds {
     purse_order: Vec<String>,
     #[serde(default)]
     transfers: bool,
+    #[serde(default)]
+    allowances: bool,
+    #[serde(default)]
+    most_hold_seconds: u32,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +128,10 @@ struct Bounds {
 struct VendorEntry {
     id: u32,
     name: String,
+    #[serde(default)]
+    stopped: bool,
+    #[serde(default)]
+    hours: Vec<IntervalEntry>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +142,17 @@ struct ItemEntry {
     vendor: u32,
     price: String,
     vat: String,
+    #[serde(default)]
+    scheduled: Vec<ScheduledEntry>,
+    #[serde(default)]
+    stopped: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScheduledEntry {
+    from: String,
+    price: String,
 }
 
 #[derive(Deserialize)]
@@ -139,6 +170,8 @@ struct DeviceEntry {
     number: u32,
     till: u32,
     roles: Vec<String>,
+    #[serde(default)]
+    revoked: bool,
 }
 
 /// Reads the festival file at `path`; see [`parse`].
@@ -159,23 +192,26 @@ pub fn parse(text: &str, now: At) -> Result<Festival, FestivalFileError> {
     let lines = LineIndex::new(text);
     let at = |span: &std::ops::Range<usize>, entry: String| Place { line: lines.line(span.start), entry };
     let place = at(&file.festival.span(), "[festival]".into());
-    let mut settings = settings(file.festival.get_ref(), &place, now)?;
+    let clock = Clock::of(&file.festival.get_ref().time_zone, &place)?;
+    let mut settings = settings(file.festival.get_ref(), &place, &clock, now)?;
     let place = at(&file.limits.span(), "[limits]".into());
     let money = Money { currency: settings.currency };
     settings.limits = limits(file.limits.get_ref(), &place, money)?;
     settings.transfers = file.limits.get_ref().transfers;
+    settings.allowances = file.limits.get_ref().allowances;
+    settings.most_hold_seconds = most_hold_seconds(file.limits.get_ref(), &place)?;
     settings.purse_order = purses(&file.limits.get_ref().purse_order, &place)?;
 
     let mut vendors = Numbers::new("vendor");
     let mut lists = Lists::default();
     for entry in &file.vendors {
         let place = at(&entry.span(), format!("vendor {}", entry.get_ref().id));
-        lists.vendors.push(vendor(entry.get_ref(), &place, &mut vendors)?);
+        lists.vendors.push(vendor(entry.get_ref(), &place, &mut vendors, &clock)?);
     }
     let mut items = Numbers::new("item");
     for entry in &file.items {
         let place = at(&entry.span(), format!("item {}", entry.get_ref().id));
-        lists.items.push(item(entry.get_ref(), &place, &mut items, &vendors, money)?);
+        lists.items.push(item(entry.get_ref(), &place, &mut items, &vendors, (money, &clock))?);
     }
     let mut tills = Numbers::new("till");
     for entry in &file.tills {
@@ -294,7 +330,7 @@ fn name(text: &str, place: &Place) -> Result<String, FestivalFileError> {
 }
 
 /// Everything but limits and purses, which need the currency.
-fn settings(about: &About, place: &Place, now: At) -> Result<Settings, FestivalFileError> {
+fn settings(about: &About, place: &Place, clock: &Clock, now: At) -> Result<Settings, FestivalFileError> {
     if about.id == 0 {
         return Err(place.wrong("id = 0: numbers start at 1"));
     }
@@ -306,9 +342,13 @@ fn settings(about: &About, place: &Place, now: At) -> Result<Settings, FestivalF
         let hour = about.cut_over_hour;
         return Err(place.wrong(format!("cut_over_hour = {hour}: write the hour from 0 to 23")));
     }
-    let zone = &about.time_zone;
-    let transitions = transitions(zone, now).ok_or_else(|| {
-        place.wrong(format!("time_zone = {zone:?} is not known: write it as in \"Europe/Paris\""))
+    let transitions = transitions(clock.zone(), now).ok_or_else(|| {
+        place.wrong("the time zone's changes cannot be told: is the clock of this machine right?")
+    })?;
+    let known = Standing::ALL.iter().find(|(_, name)| *name == about.standing);
+    let (standing, _) = known.ok_or_else(|| {
+        let written = &about.standing;
+        place.wrong(format!("standing = {written:?}: write \"open\", \"paused\" or \"closed\""))
     })?;
     Ok(Settings {
         id: FestivalId(about.id),
@@ -325,12 +365,15 @@ fn settings(about: &About, place: &Place, now: At) -> Result<Settings, FestivalF
         purse_order: smallvec::SmallVec::new(),
         local_time: LocalTime { transitions, cut_over_hour: about.cut_over_hour },
         transfers: false,
+        allowances: false,
+        most_hold_seconds: 0,
+        standing: *standing,
+        hours: clock.hours(&about.hours, place)?,
     })
 }
 
 /// The offset in force [`BACK`] before `now`, and each change up to [`FORWARD`] after it.
-fn transitions(zone: &str, now: At) -> Option<Vec<(At, i32)>> {
-    let zone = TimeZone::get(zone).ok()?;
+fn transitions(zone: &TimeZone, now: At) -> Option<Vec<(At, i32)>> {
     let start = Timestamp::from_second(now.seconds().checked_sub(BACK)?).ok()?;
     let end = Timestamp::from_second(now.seconds().checked_add(FORWARD)?).ok()?;
     let first = (At(start.as_microsecond()), zone.to_offset(start).seconds());
@@ -375,6 +418,16 @@ fn limits(bounds: &Bounds, place: &Place, money: Money) -> Result<Limits, Festiv
     }
 }
 
+fn most_hold_seconds(bounds: &Bounds, place: &Place) -> Result<u32, FestivalFileError> {
+    let seconds = bounds.most_hold_seconds;
+    if seconds > MOST_HOLD_SECONDS {
+        return Err(
+            place.wrong(format!("most_hold_seconds = {seconds}: a week, {MOST_HOLD_SECONDS}, is the most"))
+        );
+    }
+    Ok(seconds)
+}
+
 /// The spending order. Money in a purse that it leaves out could never be spent.
 fn purses(order: &[String], place: &Place) -> Result<smallvec::SmallVec<[Purse; 3]>, FestivalFileError> {
     let mut purses = smallvec::SmallVec::new();
@@ -401,8 +454,18 @@ fn purses(order: &[String], place: &Place) -> Result<smallvec::SmallVec<[Purse; 
     Ok(purses)
 }
 
-fn vendor(entry: &VendorEntry, place: &Place, numbers: &mut Numbers) -> Result<Vendor, FestivalFileError> {
-    Ok(Vendor { id: numbers.take(entry.id, place, VendorId::new)?, name: name(&entry.name, place)? })
+fn vendor(
+    entry: &VendorEntry,
+    place: &Place,
+    numbers: &mut Numbers,
+    clock: &Clock,
+) -> Result<Vendor, FestivalFileError> {
+    Ok(Vendor {
+        id: numbers.take(entry.id, place, VendorId::new)?,
+        name: name(&entry.name, place)?,
+        stopped: entry.stopped,
+        hours: clock.hours(&entry.hours, place)?,
+    })
 }
 
 fn item(
@@ -410,20 +473,32 @@ fn item(
     place: &Place,
     numbers: &mut Numbers,
     vendors: &Numbers,
-    money: Money,
+    (money, clock): (Money, &Clock),
 ) -> Result<Item, FestivalFileError> {
     let id = numbers.take(entry.id, place, ItemId::new)?;
-    let price = money.minor(&entry.price, "price", place)?;
-    let price = u32::try_from(price).map_err(|_| {
-        let most = money.shown(u32::MAX.into());
-        place.wrong(format!("price = {:?} is out of range: from zero to {most}", entry.price))
-    })?;
+    let first = price(&entry.price, place, money)?;
+    let mut scheduled = Vec::with_capacity(entry.scheduled.len());
+    for change in &entry.scheduled {
+        let from = clock.moment(&change.from, "from", place)?;
+        scheduled.push(Scheduled { from, price: price(&change.price, place, money)? });
+    }
+    scheduled.sort_unstable_by_key(|change| change.from);
+    let twice = |error| place.wrong(format!("{error}: leave one of two at the same moment out"));
+    let prices = Prices::new(first, scheduled).map_err(twice)?;
     let vat = VatRate::parse(&entry.vat).ok_or_else(|| {
         let vat = &entry.vat;
         place.wrong(format!("vat = {vat:?} is not a rate: write per cent from 0 to 100, as in \"5.5\""))
     })?;
     let vendor = vendors.find(entry.vendor, place, VendorId::new)?;
-    Ok(Item { id, vendor, price, vat, name: name(&entry.name, place)? })
+    Ok(Item { id, vendor, prices, vat, name: name(&entry.name, place)?, stopped: entry.stopped })
+}
+
+fn price(text: &str, place: &Place, money: Money) -> Result<u32, FestivalFileError> {
+    let price = money.minor(text, "price", place)?;
+    u32::try_from(price).map_err(|_| {
+        let most = money.shown(u32::MAX.into());
+        place.wrong(format!("price = {text:?} is out of range: from zero to {most}"))
+    })
 }
 
 fn till(
@@ -458,5 +533,5 @@ fn device(
         })?;
         roles = roles.with(*role);
     }
-    Ok(Device { number, till: tills.find(entry.till, place, TillId::new)?, roles })
+    Ok(Device { number, till: tills.find(entry.till, place, TillId::new)?, roles, revoked: entry.revoked })
 }

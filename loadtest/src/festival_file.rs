@@ -181,7 +181,7 @@ impl Festival {
         )?;
         writeln!(
             out,
-            "looks_repeated_seconds = {looks_repeated_seconds}\npurse_order = [\"bonus\", \"paid\"]\ntransfers = true\n"
+            "looks_repeated_seconds = {looks_repeated_seconds}\npurse_order = [\"bonus\", \"paid\"]\ntransfers = true\nallowances = true\nmost_hold_seconds = 3600\n"
         )?;
         for vendor in 1..=self.size.vendors {
             writeln!(out, "[[vendors]]\nid = {vendor}\nname = \"Bar {vendor}\"\n")?;

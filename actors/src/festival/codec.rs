@@ -7,7 +7,10 @@ use ledger::record::leb::{self, ReadError, Reader};
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use super::{Device, Festival, Item, Limits, Lists, LocalTime, Purse, Roles, Settings, Till, Vendor};
+use super::{
+    Device, Festival, Hours, Interval, Item, Limits, Lists, LocalTime, Prices, Purse, Roles, Scheduled,
+    Settings, Standing, Till, Vendor,
+};
 
 /// Largest part a configuration is staged in.
 pub const MAX_PART: usize = 64 * 1024;
@@ -41,6 +44,12 @@ pub enum FestivalError {
     /// The limits contradict each other.
     #[error("{0}")]
     Limits(&'static str),
+    /// Opening hours overlap or end before they begin.
+    #[error("opening hours must each end after they begin and before the next ones begin")]
+    Hours,
+    /// Price changes are not in order.
+    #[error("scheduled prices must come by rising time, each at a moment of its own")]
+    Schedule,
 }
 
 impl Festival {
@@ -57,6 +66,10 @@ impl Festival {
         }
         leb::put(&mut out, limits.looks_repeated_seconds.into());
         out.push(self.transfers.into());
+        out.push(self.allowances.into());
+        leb::put(&mut out, self.most_hold_seconds.into());
+        out.push(self.standing as u8);
+        put_hours(&mut out, &self.hours);
         leb::put(&mut out, self.purse_order.len() as u64);
         out.extend(self.purse_order.iter().map(|purse| *purse as u8));
         out.push(self.local_time.cut_over_hour);
@@ -72,13 +85,20 @@ impl Festival {
         put_list(out, &self.vendors, |out, vendor| {
             leb::put(out, vendor.id.get().into());
             put_text(out, &vendor.name);
+            out.push(vendor.stopped.into());
+            put_hours(out, &vendor.hours);
         });
         put_list(out, &self.items, |out, item| {
             leb::put(out, item.id.get().into());
             leb::put(out, item.vendor.get().into());
-            leb::put(out, item.price.into());
+            leb::put(out, item.prices.first().into());
+            put_list(out, item.prices.scheduled(), |out, change| {
+                leb::put_signed(out, change.from.0);
+                leb::put(out, change.price.into());
+            });
             leb::put(out, item.vat.hundredths().into());
             put_text(out, &item.name);
+            out.push(item.stopped.into());
         });
         put_list(out, &self.tills, |out, till| {
             leb::put(out, till.id.get().into());
@@ -90,6 +110,7 @@ impl Festival {
             leb::put(out, device.number.get().into());
             leb::put(out, device.till.get().into());
             leb::put(out, device.roles.0.into());
+            out.push(device.revoked.into());
         });
     }
 
@@ -115,7 +136,14 @@ fn put_list<T>(out: &mut Vec<u8>, list: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
     }
 }
 
-fn take_settings(reader: &mut Reader<'_>) -> Result<Settings, ReadError> {
+fn put_hours(out: &mut Vec<u8>, hours: &Hours) {
+    put_list(out, hours.intervals(), |out, interval| {
+        leb::put_signed(out, interval.from.0);
+        leb::put_signed(out, interval.until.0);
+    });
+}
+
+fn take_settings(reader: &mut Reader<'_>) -> Result<Settings, FestivalError> {
     Ok(Settings {
         id: FestivalId(reader.leb_as()?),
         version: number(reader, Version::new)?,
@@ -131,11 +159,11 @@ fn take_settings(reader: &mut Reader<'_>) -> Result<Settings, ReadError> {
             largest_amount: reader.leb_signed()?,
             looks_repeated_seconds: reader.leb_as()?,
         },
-        transfers: match reader.byte()? {
-            0 => false,
-            1 => true,
-            _ => return Err(reader.error("a flag that is neither 0 nor 1")),
-        },
+        transfers: take_flag(reader)?,
+        allowances: take_flag(reader)?,
+        most_hold_seconds: reader.leb_as()?,
+        standing: Standing::from_number(reader.byte()?).ok_or(reader.error("an unknown standing"))?,
+        hours: take_hours(reader)?,
         purse_order: take_purses(reader)?,
         local_time: LocalTime {
             cut_over_hour: reader.byte()?,
@@ -169,23 +197,17 @@ fn take_purses(reader: &mut Reader<'_>) -> Result<SmallVec<[Purse; 3]>, ReadErro
     Ok(purses)
 }
 
-fn take_lists(reader: &mut Reader<'_>) -> Result<Lists, ReadError> {
+fn take_lists(reader: &mut Reader<'_>) -> Result<Lists, FestivalError> {
     Ok(Lists {
         vendors: take_list(reader, |reader| {
-            Ok(Vendor { id: number(reader, VendorId::new)?, name: take_text(reader)? })
-        })?,
-        items: take_list(reader, |reader| {
-            Ok(Item {
-                id: number(reader, ItemId::new)?,
-                vendor: number(reader, VendorId::new)?,
-                price: reader.leb_as()?,
-                vat: {
-                    let hundredths = reader.leb_as()?;
-                    VatRate::new(hundredths).ok_or(reader.error("a rate above 100 %"))?
-                },
+            Ok(Vendor {
+                id: number(reader, VendorId::new)?,
                 name: take_text(reader)?,
+                stopped: take_flag(reader)?,
+                hours: take_hours(reader)?,
             })
         })?,
+        items: take_list(reader, take_item)?,
         tills: take_list(reader, |reader| {
             Ok(Till {
                 id: number(reader, TillId::new)?,
@@ -199,9 +221,45 @@ fn take_lists(reader: &mut Reader<'_>) -> Result<Lists, ReadError> {
                 number: number(reader, DeviceNumber::new)?,
                 till: number(reader, TillId::new)?,
                 roles: Roles(reader.leb_as()?),
+                revoked: take_flag(reader)?,
             })
         })?,
     })
+}
+
+fn take_item(reader: &mut Reader<'_>) -> Result<Item, FestivalError> {
+    Ok(Item {
+        id: number(reader, ItemId::new)?,
+        vendor: number(reader, VendorId::new)?,
+        prices: {
+            let first = reader.leb_as()?;
+            let scheduled = take_list(reader, |reader| {
+                Ok(Scheduled { from: At(reader.leb_signed()?), price: reader.leb_as()? })
+            })?;
+            Prices::new(first, scheduled)?
+        },
+        vat: {
+            let hundredths = reader.leb_as()?;
+            VatRate::new(hundredths).ok_or(reader.error("a rate above 100 %"))?
+        },
+        name: take_text(reader)?,
+        stopped: take_flag(reader)?,
+    })
+}
+
+fn take_hours(reader: &mut Reader<'_>) -> Result<Hours, FestivalError> {
+    let interval = |reader: &mut Reader<'_>| {
+        Ok(Interval { from: At(reader.leb_signed()?), until: At(reader.leb_signed()?) })
+    };
+    Hours::new(take_list(reader, interval)?)
+}
+
+fn take_flag(reader: &mut Reader<'_>) -> Result<bool, ReadError> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(reader.error("a flag that is neither 0 nor 1")),
+    }
 }
 
 fn number<T>(reader: &mut Reader<'_>, make: impl Fn(u32) -> Option<T>) -> Result<T, ReadError> {
@@ -220,12 +278,12 @@ fn take_text(reader: &mut Reader<'_>) -> Result<String, ReadError> {
 
 fn take_list<T>(
     reader: &mut Reader<'_>,
-    mut take: impl FnMut(&mut Reader<'_>) -> Result<T, ReadError>,
-) -> Result<Vec<T>, ReadError> {
+    mut take: impl FnMut(&mut Reader<'_>) -> Result<T, FestivalError>,
+) -> Result<Vec<T>, FestivalError> {
     let count = reader.leb_as::<usize>()?;
     // Each entry takes a byte at least: a count beyond that is a lie and allocates nothing.
     if count > MAX_ENTRIES || count > reader.left() {
-        return Err(reader.error("a list longer than its bytes"));
+        return Err(reader.error("a list longer than its bytes").into());
     }
     (0..count).map(|_| take(reader)).collect()
 }

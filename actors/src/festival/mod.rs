@@ -2,14 +2,19 @@
 //! every decision is made. Everything in it is looked up by number.
 
 mod codec;
+mod hours;
 
 pub use codec::{FestivalError, MAX_NAME, MAX_PART};
+pub use hours::{Hours, Interval, PRICE_GRACE, Prices, Scheduled, Standing};
 
 use ledger::ids::{At, DeviceNumber, FestivalId, ItemId, TillId, VendorId, Version, ZoneId};
 use ledger::money::{BALANCE_LIMIT, Currency, VatRate};
 use smallvec::SmallVec;
 
 use crate::table::Table;
+
+/// Longest that a festival may let holds last: money that nobody may spend for longer is forgotten.
+pub const MOST_HOLD_SECONDS: u32 = 7 * 86_400;
 
 /// What a device may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -97,6 +102,10 @@ pub struct Vendor {
     pub id: VendorId,
     /// As the organiser calls it.
     pub name: String,
+    /// Sells nothing until further notice.
+    pub stopped: bool,
+    /// When it sells, within the festival's hours.
+    pub hours: Hours,
 }
 
 /// What is sold.
@@ -106,12 +115,14 @@ pub struct Item {
     pub id: ItemId,
     /// Who sells it.
     pub vendor: VendorId,
-    /// Minor units, tax included.
-    pub price: u32,
+    /// What it costs, tax included, and will.
+    pub prices: Prices,
     /// Its tax.
     pub vat: VatRate,
     /// As the organiser calls it.
     pub name: String,
+    /// Not sold until further notice.
+    pub stopped: bool,
 }
 
 /// Where it is sold.
@@ -136,6 +147,8 @@ pub struct Device {
     pub till: TillId,
     /// What it may do.
     pub roles: Roles,
+    /// May do nothing any more. It stays listed: a number is never given to another device.
+    pub revoked: bool,
 }
 
 /// The festival's clock: local time without a time-zone database.
@@ -181,6 +194,14 @@ pub struct Festival {
     pub local_time: LocalTime,
     /// Whether wallets may pay each other: unlicensed issuers may not let them.
     pub transfers: bool,
+    /// Whether a parent's wallet may fill a child's.
+    pub allowances: bool,
+    /// How long a hold may last at most; 0: there are none.
+    pub most_hold_seconds: u32,
+    /// Whether it trades.
+    pub standing: Standing,
+    /// When it trades.
+    pub hours: Hours,
     vendors: Vec<Vendor>,
     items: Vec<Item>,
     tills: Vec<Till>,
@@ -227,13 +248,25 @@ pub struct Settings {
     pub local_time: LocalTime,
     /// Whether wallets may pay each other.
     pub transfers: bool,
+    /// Whether a parent's wallet may fill a child's.
+    pub allowances: bool,
+    /// How long a hold may last at most; 0: there are none.
+    pub most_hold_seconds: u32,
+    /// Whether it trades.
+    pub standing: Standing,
+    /// When it trades.
+    pub hours: Hours,
 }
 
 impl Festival {
     /// A configuration, if everything in it that names something else names something there.
     pub fn new(settings: Settings, lists: Lists) -> Result<Self, FestivalError> {
-        let Settings { id, version, name, currency, limits, purse_order, local_time, transfers } = settings;
+        let Settings { id, version, name, currency, limits, purse_order, local_time, .. } = settings;
+        let Settings { transfers, allowances, most_hold_seconds, standing, hours, .. } = settings;
         check_limits(&limits)?;
+        if most_hold_seconds > MOST_HOLD_SECONDS {
+            return Err(FestivalError::Limits("most_hold_seconds must be at most 604800, a week"));
+        }
         let index = index_of(&lists)?;
         let Lists { vendors, items, tills, devices } = lists;
         Ok(Self {
@@ -245,6 +278,10 @@ impl Festival {
             purse_order,
             local_time,
             transfers,
+            allowances,
+            most_hold_seconds,
+            standing,
+            hours,
             vendors,
             items,
             tills,

@@ -27,7 +27,7 @@ pub(crate) fn purchase(
         return Refusal::NotYourRole.into();
     }
     let Some(till) = cx.till_of(request) else { return Refusal::WrongTill.into() };
-    let lines = match priced(cx.festival, till, asked) {
+    let lines = match priced(cx, till, asked) {
         Ok(lines) => lines,
         Err(refusal) => return refusal.into(),
     };
@@ -50,15 +50,15 @@ pub(crate) fn purchase(
 }
 
 /// The asked lines with their VAT rates, if each is an item of the till's vendor at its price.
-fn priced(festival: &Festival, till: &Till, asked: &[AskedLine]) -> Result<Lines, Refusal> {
+fn priced(cx: &Context<'_>, till: &Till, asked: &[AskedLine]) -> Result<Lines, Refusal> {
     if asked.len() > Line::MAX {
         return Err(Refusal::TooManyLines);
     }
     let mut lines = Lines::new();
     for line in asked {
         let id = ItemId::new(line.item).ok_or(Refusal::UnknownItemOrPrice)?;
-        let item = festival.item(id).ok_or(Refusal::UnknownItemOrPrice)?;
-        if Some(item.vendor) != till.vendor || item.price != line.unit_price {
+        let item = cx.festival.item(id).ok_or(Refusal::UnknownItemOrPrice)?;
+        if Some(item.vendor) != till.vendor || !item.prices.accept(line.unit_price, cx.at) {
             return Err(Refusal::UnknownItemOrPrice);
         }
         if line.quantity == 0 {

@@ -4,7 +4,8 @@ use actors::address::{Keys, Tag};
 use actors::answer::{Answer, Statement, Verdict};
 use actors::command::{AskedLine, Command, Request};
 use actors::festival::{
-    Device, Festival, Item, Limits, Lists, LocalTime, MAX_PART, Purse, Role, Roles, Settings, Till, Vendor,
+    Device, Festival, Hours, Item, Limits, Lists, LocalTime, MAX_PART, Prices, Purse, Role, Roles, Settings,
+    Standing, Till, Vendor,
 };
 use actors::shard_state::{Decision, Evidence, Now, ShardState};
 use ledger::block::{Block, Draft, Head};
@@ -67,18 +68,28 @@ pub(crate) fn settings() -> Settings {
         purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 3_600)], cut_over_hour: 6 },
         transfers: true,
+        allowances: true,
+        most_hold_seconds: 3_600,
+        standing: Standing::Open,
+        hours: Hours::default(),
     }
 }
 
 pub(crate) fn lists() -> Lists {
     let name = |what: &str, number: u32| format!("{what} {number}");
-    let vendor = |id| Vendor { id: VendorId::new(id).unwrap(), name: name("vendor", id) };
+    let vendor = |id| Vendor {
+        id: VendorId::new(id).unwrap(),
+        name: name("vendor", id),
+        stopped: false,
+        hours: Hours::default(),
+    };
     let item = |(id, vendor, price, vat)| Item {
         id: ItemId::new(id).unwrap(),
         vendor: VendorId::new(vendor).unwrap(),
-        price,
+        prices: Prices::fixed(price),
         vat: VatRate::new(vat).unwrap(),
         name: name("item", id),
+        stopped: false,
     };
     let till = |(id, vendor)| Till {
         id: TillId::new(id).unwrap(),
@@ -90,6 +101,7 @@ pub(crate) fn lists() -> Lists {
         number: DeviceNumber::new(number).unwrap(),
         till: TillId::new(till).unwrap(),
         roles: roles.iter().fold(Roles::default(), |all, role| all.with(*role)),
+        revoked: false,
     };
     Lists {
         vendors: vec![vendor(1), vendor(2)],

@@ -139,7 +139,7 @@ impl Rules {
             Command::Purchase { lines, amount, confirmed } => {
                 self.may(request, Role::Sell)?;
                 let till = self.festival.till(device.till).filter(|_| own_till).ok_or(Refusal::WrongTill)?;
-                self.check_lines(till, lines, *amount)?;
+                self.check_lines(till, lines, *amount, at)?;
                 let last = page.last_sale.at(position).copied().unwrap_or_default();
                 let since = at.seconds() - last.2;
                 let window = 0..i64::from(self.festival.limits.looks_repeated_seconds);
@@ -223,14 +223,15 @@ impl Rules {
         Ok(Expected::moving(vec![(purse, request.tag.number.get(), -amount), (funder, till, amount)]))
     }
 
-    fn check_lines(&self, till: &Till, lines: &[AskedLine], amount: i64) -> Result<(), Refusal> {
+    fn check_lines(&self, till: &Till, lines: &[AskedLine], amount: i64, at: At) -> Result<(), Refusal> {
         if lines.len() > Line::MAX {
             return Err(Refusal::TooManyLines);
         }
         let mut sum = 0;
         for line in lines {
             let item = ItemId::new(line.item).and_then(|id| self.festival.item(id));
-            let item = item.filter(|item| Some(item.vendor) == till.vendor && item.price == line.unit_price);
+            let item = item
+                .filter(|item| Some(item.vendor) == till.vendor && item.prices.accept(line.unit_price, at));
             item.ok_or(Refusal::UnknownItemOrPrice)?;
             if line.quantity == 0 {
                 return Err(Refusal::AmountZero);

@@ -66,7 +66,7 @@ fn parsed(text: &str) -> Result<Festival, String> {
 /// A beer at 6.50 is 650 cents, or every customer pays 6 cents for it.
 fn minor_units() -> Result<(), String> {
     let festival = parsed(FILE)?;
-    let price = ItemId::new(1).and_then(|item| festival.item(item)).map(|item| item.price);
+    let price = ItemId::new(1).and_then(|item| festival.item(item)).map(|item| item.prices.first());
     let limits = festival.limits;
     let read = (price, limits.balance_cap, limits.top_up_min);
     if read == (Some(650), 25_050, 100) { Ok(()) } else { Err(format!("read as {read:?}")) }

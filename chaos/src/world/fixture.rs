@@ -4,8 +4,8 @@
 use actors::address::{Keys, Tag};
 use actors::command::{Command, Request};
 use actors::festival::{
-    Device, Festival, FestivalError, Item, Limits, Lists, LocalTime, Purse, Role, Roles, Settings, Till,
-    Vendor,
+    Device, Festival, FestivalError, Hours, Item, Limits, Lists, LocalTime, Prices, Purse, Role, Roles,
+    Settings, Standing, Till, Vendor,
 };
 use ledger::ids::{
     At, DeviceNumber, FestivalId, ItemId, LedgerId, OperatorId, RequestId, TillId, VendorId, Version,
@@ -89,10 +89,18 @@ fn name(what: &str, number: u32) -> String {
 }
 
 fn lists() -> Lists {
-    let vendor = |id| Some(Vendor { id: VendorId::new(id)?, name: name("vendor", id) });
+    let vendor = |id| {
+        Some(Vendor {
+            id: VendorId::new(id)?,
+            name: name("vendor", id),
+            stopped: false,
+            hours: Hours::default(),
+        })
+    };
     let item = |(id, vendor, price, vat)| {
         let (id, vendor) = (ItemId::new(id)?, VendorId::new(vendor)?);
-        Some(Item { id, vendor, price, vat: VatRate::new(vat)?, name: name("item", id.get()) })
+        let (prices, vat) = (Prices::fixed(price), VatRate::new(vat)?);
+        Some(Item { id, vendor, prices, vat, name: name("item", id.get()), stopped: false })
     };
     let till = |(id, vendor)| {
         let (id, vendor) = (TillId::new(id)?, VendorId::new(vendor));
@@ -100,7 +108,7 @@ fn lists() -> Lists {
     };
     let device = |(number, till, roles): (u32, u32, &[Role])| {
         let roles = roles.iter().fold(Roles::default(), |all, role| all.with(*role));
-        Some(Device { number: DeviceNumber::new(number)?, till: TillId::new(till)?, roles })
+        Some(Device { number: DeviceNumber::new(number)?, till: TillId::new(till)?, roles, revoked: false })
     };
     Lists {
         vendors: [1, 2].into_iter().filter_map(vendor).collect(),
@@ -132,6 +140,10 @@ pub fn festival(bonus_first: bool) -> Result<Festival, FestivalError> {
         purse_order: purse_order.into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
         transfers: true,
+        allowances: true,
+        most_hold_seconds: 3_600,
+        standing: Standing::Open,
+        hours: Hours::default(),
     };
     Festival::new(settings, lists())
 }

@@ -5,7 +5,8 @@
 use actors::address::Keys;
 use actors::command::{AskedLine, Command, Request};
 use actors::festival::{
-    Device, Festival, Item, Limits, Lists, LocalTime, Purse, Role, Roles, Settings, Till, Vendor,
+    Device, Festival, Hours, Item, Limits, Lists, LocalTime, Prices, Purse, Role, Roles, Settings, Standing,
+    Till, Vendor,
 };
 use engine::core::{Core, CoreParts, Layout, Peer};
 use engine::job::{Clock, Job, Lane, Mono, Reply, Told};
@@ -33,6 +34,7 @@ pub fn festival() -> Festival {
         number: DeviceNumber::new(number).unwrap(),
         till: TillId::new(till).unwrap(),
         roles: roles.iter().fold(Roles::default(), |roles, role| roles.with(*role)),
+        revoked: false,
     };
     let limits = Limits {
         balance_cap: 25_000,
@@ -50,15 +52,20 @@ pub fn festival() -> Festival {
         purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
         transfers: true,
+        allowances: true,
+        most_hold_seconds: 3_600,
+        standing: Standing::Open,
+        hours: Hours::default(),
     };
     let lists = Lists {
-        vendors: vec![Vendor { id: vendor, name: "Bar".into() }],
+        vendors: vec![Vendor { id: vendor, name: "Bar".into(), stopped: false, hours: Hours::default() }],
         items: vec![Item {
             id: ItemId::new(1).unwrap(),
             vendor,
-            price: u32::try_from(BEER).unwrap(),
+            prices: Prices::fixed(u32::try_from(BEER).unwrap()),
             vat: VatRate::new(2_000).unwrap(),
             name: "Beer".into(),
+            stopped: false,
         }],
         tills: vec![till(1, Some(vendor)), till(2, None)],
         devices: vec![

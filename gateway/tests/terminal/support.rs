@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::address::Keys;
 use actors::festival::{
-    Device, Festival, Item, Lists, LocalTime, Purse, Role, Roles, Settings, Till, Vendor,
+    Device, Festival, Hours, Item, Lists, LocalTime, Prices, Purse, Role, Roles, Settings, Standing, Till,
+    Vendor,
 };
 use crossbeam_channel::Receiver;
 use engine::core::{Core, CoreParts, Layout, Peer};
@@ -45,6 +46,7 @@ pub fn festival() -> Festival {
         number: DeviceNumber::new(number).unwrap(),
         till: TillId::new(till).unwrap(),
         roles: roles.iter().fold(Roles::default(), |roles, role| roles.with(*role)),
+        revoked: false,
     };
     let limits = actors::festival::Limits {
         balance_cap: 25_000,
@@ -62,16 +64,21 @@ pub fn festival() -> Festival {
         purse_order: [Purse::Bonus, Purse::Paid].into_iter().collect(),
         local_time: LocalTime { transitions: vec![(At(0), 7_200)], cut_over_hour: 6 },
         transfers: true,
+        allowances: true,
+        most_hold_seconds: 3_600,
+        standing: Standing::Open,
+        hours: Hours::default(),
     };
     let item = Item {
         id: ItemId::new(1).unwrap(),
         vendor,
-        price: BEER,
+        prices: Prices::fixed(BEER),
         vat: VatRate::new(2_000).unwrap(),
         name: "Beer".into(),
+        stopped: false,
     };
     let lists = Lists {
-        vendors: vec![Vendor { id: vendor, name: "Bar".into() }],
+        vendors: vec![Vendor { id: vendor, name: "Bar".into(), stopped: false, hours: Hours::default() }],
         items: vec![item],
         tills: vec![till(1, Some(vendor)), till(2, None)],
         devices: vec![
