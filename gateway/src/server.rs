@@ -203,7 +203,7 @@ fn loop_part(parts: LoopParts<Port>, status: Arc<Status>) -> Part {
                 Some(End::Stopped) => {
                     status.loop_drained();
                     while !stop.is_set() {
-                        core_loop.rest();
+                        core_loop.rest(Wait::Sleep);
                     }
                 }
                 Some(End::StoreDead(cause)) => return Err(cause),

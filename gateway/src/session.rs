@@ -10,7 +10,7 @@ use wire::{Frame, FrameKind, FromTerminal, Hello, Notice, Refusal, Requests, Wir
 use crate::counts::{Counts, Ending};
 use crate::decode;
 use crate::limits::LIVE_FRAME;
-use crate::shared::Shared;
+use crate::shared::{FIRST_INCARNATION, Shared};
 use crate::standing::Member;
 
 /// Where a session stands.
@@ -113,7 +113,7 @@ impl Session {
             roles: wire::Roles(member.roles.0),
             configuration: festival.version.get(),
             server_time: desk.clock.wall.0,
-            incarnation: shared.epoch.0.into(),
+            incarnation: FIRST_INCARNATION,
             highest_counter: shared.standing.highest(member),
             ledger: shared.ledger.0,
             till: member.till.get(),
@@ -204,10 +204,11 @@ fn admit(hello: &Hello, shared: &Shared) -> Result<Member, Fault> {
         let text = format!("festival {} is not served here; check the terminal's festival", hello.festival);
         return fault(Refusal::WrongFestival, text);
     }
-    if hello.incarnation > u64::from(shared.epoch.0) {
+    if hello.incarnation > FIRST_INCARNATION {
         let text = format!(
-            "the terminal has seen incarnation {} and this server is {}; it runs on an old copy of the ledger",
-            hello.incarnation, shared.epoch.0
+            "the terminal has seen incarnation {} and this server is {FIRST_INCARNATION}; it runs on an old copy \
+             of the ledger",
+            hello.incarnation
         );
         return fault(Refusal::Unsupported, text);
     }

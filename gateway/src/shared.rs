@@ -15,12 +15,16 @@ use crate::counts::Counts;
 use crate::limits::Limits;
 use crate::standing::Standing;
 
+/// The incarnation of a ledger that was never promoted. A restart is no other incarnation: only an
+/// operator who makes a copy of the ledger its new original raises it, and no build can do that yet.
+pub const FIRST_INCARNATION: u64 = 1;
+
 /// Shared by all loops of a server.
 #[derive(Debug)]
 pub struct Shared {
     pub(crate) keys: Keys,
     pub(crate) ledger: LedgerId,
-    /// This start: terminals see it as the incarnation and never go back to a lower one.
+    /// This start.
     pub(crate) epoch: Epoch,
     pub(crate) festival: Arc<Festival>,
     pub(crate) standing: Standing,

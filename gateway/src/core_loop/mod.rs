@@ -184,12 +184,7 @@ impl<J: Journal> CoreLoop<J> {
         }
         self.take_arrivals(clock);
         self.core.submit(&mut self.jobs);
-        let turn = self.core.turn(clock);
-        self.more = turn.more;
-        for shard in self.core.take_rebuilds() {
-            // Its thread lives as long as the node. Full: the shard stays away, and says busy.
-            let _gone = self.rebuilds.try_send(shard);
-        }
+        let dead = self.turn_core(clock);
         if mutant::struck(Point::CoreLoopAnswering) {
             return Some(End::Struck);
         }
@@ -197,17 +192,32 @@ impl<J: Journal> CoreLoop<J> {
         if clock.mono.0 >= self.next_sweep {
             self.sweep(clock);
         }
-        self.ended(clock, turn.dead)
+        self.ended(clock, dead)
     }
 
-    /// Sleeps a moment, or until woken: what is left of a loop that has ended.
-    pub fn rest(&mut self) {
-        self.slab = Slab::default();
-        self.more = false;
+    /// One round of a loop that was told to stop and has no connection left: its shards go on deciding
+    /// and confirming, because the other loops may still be answering taps of these shards.
+    pub fn rest(&mut self, wait: Wait) {
         // A poll that fails has nothing to watch any more.
-        let _nothing = self.poll(Wait::Sleep);
+        let _nothing = self.poll(wait);
         self.wake.awake();
-        self.shared.set_beat(self.number, (self.time)().mono.0);
+        let clock = (self.time)();
+        self.shared.set_beat(self.number, clock.mono.0);
+        // Whoever was accepted for this loop meanwhile sees the connection close.
+        self.arrivals.try_iter().for_each(drop);
+        self.turn_core(clock);
+        self.deliver(clock);
+    }
+
+    /// Lets the shards work. Whether the store is dead.
+    fn turn_core(&mut self, clock: Clock) -> bool {
+        let turn = self.core.turn(clock);
+        self.more = turn.more;
+        for shard in self.core.take_rebuilds() {
+            // Its thread lives as long as the node. Full: the shard stays away, and says busy.
+            let _gone = self.rebuilds.try_send(shard);
+        }
+        turn.dead
     }
 
     fn poll(&mut self, wait: Wait) -> io::Result<()> {

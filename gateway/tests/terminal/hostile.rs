@@ -36,7 +36,7 @@ fn a_first_frame_that_is_no_welcome_hello_is_faulted() {
         (hello(2, SELLER, 0), Refusal::WrongFestival),
         (hello(1, 77, 0), Refusal::Unauthenticated),
         (hello(1, 1 << 23, 0), Refusal::Unauthenticated),
-        (hello(1, SELLER, 9), Refusal::Unsupported),
+        (hello(1, SELLER, 2), Refusal::Unsupported),
         (early, Refusal::Unauthenticated),
         (header(FrameKind::Ping.number(), 0, 0), Refusal::Unauthenticated),
         (header(77, 0, 0), Refusal::Unsupported),

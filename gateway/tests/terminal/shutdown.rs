@@ -80,6 +80,42 @@ fn a_server_that_stops_answers_what_is_in_flight_and_says_goodbye() {
 }
 
 #[test]
+fn a_loop_without_terminals_goes_on_deciding_for_the_others() {
+    // At every restart, the customers whose wallets lie in a shard of a loop that was done first: paid
+    // or not, their bars heard nothing before the connection closed.
+    let setting = Setting { memory: Memory::manual(), loops: 2, shards: 4, ..Setting::default() };
+    let mut server = Server::with(setting);
+    server.settle();
+    server.memory.confirm(4);
+    server.settle();
+    let mut desk = Terminal::welcomed(&mut server, DESK);
+    let home = usize::from(server.loops[1].counts().accepted > 0);
+    let requests: Vec<_> =
+        (1..=12).map(|band| Request::open_wallet(desk.id(band.into()), uid(band))).collect();
+    desk.ask(&requests[..6]);
+    server.settle();
+    assert!(server.loops[1 - home].core().counters().jobs > 0);
+    // These wait in the socket; the blocks of the first are in flight.
+    desk.ask(&requests[6..]);
+    server.shared.stop();
+    server.settle();
+    assert!(matches!(server.ends[..], [End::Stopped]), "{:?}", server.ends);
+    assert_eq!(server.loops.len(), 1);
+    assert_eq!(Notice::parse(&desk.frame(&mut server).body), Ok(Notice::GoingAway));
+    for _ in 0..4 {
+        server.memory.confirm(4);
+        server.settle();
+    }
+    let answers = desk.answers(&mut server, requests.len());
+    assert!(answers.iter().all(|answer| answer.outcome() == Outcome::Applied), "{answers:?}");
+    assert_eq!(desk.frame(&mut server).kind, FrameKind::ServerGoodbye);
+    desk.gone(&mut server);
+    drop(desk);
+    server.settle();
+    assert!(matches!(server.ends[..], [End::Stopped, End::Stopped]), "{:?}", server.ends);
+}
+
+#[test]
 fn a_terminal_that_does_not_leave_does_not_keep_the_server() {
     let mut server = manual();
     let mut desk = Terminal::welcomed(&mut server, DESK);

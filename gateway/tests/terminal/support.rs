@@ -109,6 +109,8 @@ pub struct Server {
     pub listener: Arc<Listener>,
     pub memory: Memory,
     pub loops: Vec<CoreLoop<Door>>,
+    /// Loops that were told to stop and have nobody left.
+    resting: Vec<CoreLoop<Door>>,
     pub ends: Vec<End>,
     pub rebuilds: Receiver<ShardId>,
     mono: Arc<AtomicU64>,
@@ -161,13 +163,24 @@ impl Server {
             .unwrap()
         });
         let loops = loops.collect();
-        Self { shared, listener, memory: setting.memory, loops, ends: Vec::new(), rebuilds, mono }
+        let (resting, ends) = (Vec::new(), Vec::new());
+        Self { shared, listener, memory: setting.memory, loops, resting, ends, rebuilds, mono }
     }
 
     /// One round of every loop.
     pub fn turn(&mut self) {
-        let ends = &mut self.ends;
-        self.loops.retain_mut(|one| one.round(Wait::No).map(|end| ends.push(end)).is_none());
+        self.resting.iter_mut().for_each(|one| one.rest(Wait::No));
+        for mut one in std::mem::take(&mut self.loops) {
+            match one.round(Wait::No) {
+                None => self.loops.push(one),
+                Some(end) => {
+                    if matches!(end, End::Stopped) {
+                        self.resting.push(one);
+                    }
+                    self.ends.push(end);
+                }
+            }
+        }
     }
 
     /// As many rounds as anything may need.

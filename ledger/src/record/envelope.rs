@@ -32,7 +32,7 @@ pub struct Rare {
     pub order: Option<[u8; 16]>,
     /// Second half of a long request id (HTTP, PSP).
     pub long_id: Option<u64>,
-    /// The operator's shift.
+    /// The zone of the grounds that the device was in.
     pub zone: Option<ZoneId>,
 }
 

@@ -49,7 +49,7 @@ pub struct Slot {
     /// The request as encoded.
     pub bytes: Vec<u8>,
     // One bit for each command byte whose answer is owed on this connection.
-    owed: u8,
+    owed: u32,
 }
 
 impl Slot {
@@ -100,9 +100,9 @@ impl Slot {
     }
 }
 
-fn bit(command: Command) -> u8 {
-    // Commands are 1 to 7.
-    1 << (command.number() & 7)
+fn bit(command: Command) -> u32 {
+    // Each command has a bit of its own: the highest number given out is below 32.
+    1 << (command.number() & 31)
 }
 
 /// The undecided requests of one device.
@@ -208,5 +208,18 @@ impl Flight {
     /// All undecided requests, to look at.
     pub fn look(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().filter(|slot| slot.counter != 0 && !slot.settled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_owed_an_answer_of_its_own() {
+        // Two commands on one bit: the answer to one settles what was owed for the other, and a late
+        // one counts as an answer that nobody asked for.
+        let all = Command::ALL.iter().fold(0_u32, |all, command| all | bit(*command));
+        assert_eq!(all.count_ones() as usize, Command::ALL.len());
     }
 }
