@@ -220,10 +220,18 @@ fn run_limits(args: &LimitsArgs) -> Result<ExitCode> {
         ("runs", args.runs.to_string()),
         ("seconds a lane", args.seconds.to_string()),
         ("open rate", args.rate.to_string()),
+        ("paced appends", format!("{} bytes at {}/s", args.write_size, args.write_rate)),
     ];
     let bench = open_run(&args.run, "limits", "The machine's own limits", &parameters)?;
     let mut bar = progress::Bar::new();
-    let result = limits::measure(&bench, args.runs, seconds(args.seconds), args.rate, &mut bar);
+    let asked = limits::Asked {
+        runs: args.runs,
+        length_ns: seconds(args.seconds),
+        rate: args.rate,
+        write_size: loadtest::num::index(u64::from(args.write_size)),
+        write_rate: args.write_rate,
+    };
+    let result = limits::measure(&bench, asked, &mut bar);
     bar.finish();
     result?;
     finish_run(bench.log.dir()).map(|report| exit(report.valid))

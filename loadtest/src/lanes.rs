@@ -10,8 +10,9 @@ use crate::clock::Clock;
 use crate::driver::{Driver, Load, Measured, Pace, Progress, Until};
 use crate::error::{LoadError, Result};
 use crate::limits::disk::{self, AppendFile, DiskLane};
+use crate::limits::writes::Writes;
 use crate::machine::CpuTicks;
-use crate::num::{MILLI_NS, SECOND_NS};
+use crate::num::{MILLI_NS, SECOND_NS, count, to_f64};
 use crate::pacing::Plan;
 use crate::process::{LISTENING, Server};
 use crate::rawlog::{LaneFacts, Role, RunWriter};
@@ -23,6 +24,15 @@ pub const SHORT_INTERVAL_NS: u64 = 250 * MILLI_NS;
 
 /// What is not measured at the start of a closed lane.
 pub const WARM_UP_NS: u64 = 500 * MILLI_NS;
+
+/// What the part of a disk lane begins with that writes what the server wrote; the server's part follows.
+pub const SAME_WRITES: &str = "same-writes-";
+
+/// The value of a disk lane that says how many bytes each append has.
+pub const WRITE_BYTES: &str = "write_bytes";
+
+/// Length of such a lane, if its writes are frequent enough.
+const SAME_WRITES_NS: u64 = SECOND_NS;
 
 /// Wallets that an echo lane walks over: enough that the client's own cache behaves as against the server.
 const ECHO_WALLETS: u32 = 500_000;
@@ -197,7 +207,16 @@ impl Bench {
             target_rate: lane.rate,
             intervals,
         };
-        self.log.lane(&name.facts(&what, &measured), &measured.intervals)
+        let mut facts = name.facts(&what, &measured);
+        facts.values.insert(WRITE_BYTES.to_owned(), to_f64(count(lane.write_size)));
+        self.log.lane(&facts, &measured.intervals)
+    }
+
+    /// Beside a figure of the server: appends with flush of the same mean size at the same mean rate as its journal's.
+    pub fn same_writes(&self, of: &LaneName, writes: Writes, progress: Progress<'_>) -> Result<()> {
+        let Some(lane) = writes.lane(SAME_WRITES_NS) else { return Ok(()) };
+        let part = format!("{SAME_WRITES}{}", of.part);
+        self.disk(&LaneName::limit(&of.name, &part, of.run), lane, progress)
     }
 }
 
@@ -222,5 +241,5 @@ pub fn fresh_dir(dir: &Path) -> Result<()> {
 
 /// Seconds as nanoseconds.
 pub fn seconds(seconds: f64) -> u64 {
-    crate::num::to_u64(seconds * crate::num::to_f64(SECOND_NS))
+    crate::num::to_u64(seconds * to_f64(SECOND_NS))
 }

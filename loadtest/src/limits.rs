@@ -4,6 +4,7 @@
 
 pub mod disk;
 pub mod echo;
+pub mod writes;
 
 use disk::DiskLane;
 
@@ -23,8 +24,24 @@ const ECHOES: [(&str, u32, u16, u16); 5] = [
 /// The append sizes of `loadtest limits`, in bytes.
 const APPENDS: [(&str, usize); 3] = [("4k", 4 << 10), ("64k", 64 << 10), ("1m", 1 << 20)];
 
-/// Measures every limit `runs` times, interleaved, each lane for `length_ns`.
-pub fn measure(bench: &Bench, runs: u32, length_ns: u64, rate: f64, progress: Progress<'_>) -> Result<()> {
+/// What `loadtest limits` is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Asked {
+    /// How often each is measured.
+    pub runs: u32,
+    /// How long each lane is.
+    pub length_ns: u64,
+    /// Requests a second of the open-loop lanes.
+    pub rate: f64,
+    /// Bytes of each append of the paced lane.
+    pub write_size: usize,
+    /// Appends a second of the paced lane.
+    pub write_rate: f64,
+}
+
+/// Measures every limit, interleaved.
+pub fn measure(bench: &Bench, asked: Asked, progress: Progress<'_>) -> Result<()> {
+    let Asked { runs, length_ns, rate, write_size, write_rate } = asked;
     for run in 1..=runs {
         for (name, connections, frame, frames) in ECHOES {
             let lane = LaneName::limit("echo", name, run);
@@ -34,8 +51,8 @@ pub fn measure(bench: &Bench, runs: u32, length_ns: u64, rate: f64, progress: Pr
             let lane = DiskLane { write_size, rate: None, length_ns };
             bench.disk(&LaneName::limit("append", name, run), lane, progress)?;
         }
-        let paced = DiskLane { write_size: 4 << 10, rate: Some(rate), length_ns };
-        bench.disk(&LaneName::limit("append", "4k-paced", run), paced, progress)?;
+        let paced = DiskLane { write_size, rate: Some(write_rate), length_ns };
+        bench.disk(&LaneName::limit("append", "paced", run), paced, progress)?;
         let open = Shape::open(500, rate, length_ns);
         bench.echo(&LaneName::limit("open", "echo", run), &open, false, progress)?;
         bench.echo(&LaneName::limit("open", "echo-flush", run), &open, true, progress)?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::arrival::{Curve, share_of_day};
 use crate::driver::{Load, Pace, Progress, Until};
-use crate::error::Result;
+use crate::error::{LoadError, Result};
 use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
 use crate::limits::disk::DiskLane;
 use crate::num::{SECOND_NS, to_f64, to_u64};
@@ -127,13 +127,13 @@ pub fn run(
     }?;
     if let Ok((_, text)) = crate::http::get(session.http()?, "/metrics") {
         let path = bench.log.dir().join("metrics.txt");
-        std::fs::write(&path, text).map_err(crate::error::LoadError::file("write", &path))?;
+        std::fs::write(&path, text).map_err(LoadError::file("write", &path))?;
     }
     session.stop()?;
     if options.verify {
         progress.stage("verify the journal");
         let said = session.verify("final")?;
-        check_books(&session, &said)?;
+        check_books(session.wallets.total(), &said)?;
     }
     if options.keep { Ok(()) } else { session.remove() }
 }
@@ -166,7 +166,7 @@ fn festival(session: &mut Session<'_>, day: &FestivalDay, progress: Progress<'_>
     let mut driver = session.connect(&devices, 1_024)?;
     let tills: Vec<u32> = driver.links().iter().map(|link| link.till).collect();
     let curve = day.curve();
-    let what = day.words(&curve);
+    let (what, before) = (day.words(&curve), session.written()?);
     let mut traffic = Day::new(&mut session.wallets, festival, &tills, Mix::USUAL, day.seed)?;
     let load = Load {
         pace: Pace::Open(Plan::Along(curve)),
@@ -175,27 +175,51 @@ fn festival(session: &mut Session<'_>, day: &FestivalDay, progress: Progress<'_>
         interval_ns: 2 * SHORT_INTERVAL_NS,
     };
     let measured = driver.run(&mut traffic, &load, progress)?;
+    let writes = session.written()?.since(before);
     let mut facts = name.facts(&what, &measured);
     facts.declines_planned = true;
-    session.bench.log.lane(&facts, &measured.intervals)
+    facts.values.extend(writes.values());
+    session.bench.log.lane(&facts, &measured.intervals)?;
+    session.bench.same_writes(&name, writes, progress)
 }
 
-/// What the wallets hold by the tester's books must be what the verifier sums up from the postings.
-fn check_books(session: &Session<'_>, said: &Value) -> Result<()> {
-    let Some(held) = crate::oracle::totals::wallets_hold(said) else { return Ok(()) };
-    let books = i128::from(session.wallets.total());
-    if held == books {
-        return Ok(());
+/// What the wallets hold by the tester's books must be what the verifier sums up from the postings. A verifier that
+/// gives no sums has shown nothing.
+fn check_books(books: i64, said: &Value) -> Result<()> {
+    let books = i128::from(books);
+    match crate::oracle::totals::wallets_hold(said) {
+        Some(held) if held == books => Ok(()),
+        Some(held) => Err(LoadError::Server(format!(
+            "holds {held} minor units for all wallets by the verifier, but the acknowledged answers sum to {books}"
+        ))),
+        None => Err(LoadError::Process(
+            "fanfare verify --json gave no totals to hold the answers against".to_owned(),
+        )),
     }
-    Err(crate::error::LoadError::Server(format!(
-        "holds {held} minor units for all wallets by the verifier, but the acknowledged answers sum to {books}"
-    )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::arrival::PEAK_HOUR;
+    use serde_json::json;
+
+    /// A verifier whose output had changed let every run through: money could have been made or lost and the report
+    /// would have said "verified".
+    #[test]
+    fn a_verifier_that_gives_no_sums_does_not_pass() {
+        let said = |totals: Value| json!({"exit": 0, "said": {"totals": totals}});
+        let wallets = json!([{"kind": "wallet paid", "debits": 50, "credits": 750}]);
+        assert!(check_books(700, &said(wallets.clone())).is_ok());
+        assert!(check_books(701, &said(wallets)).unwrap_err().to_string().contains("holds 700"));
+        for silent in [
+            json!({"exit": 0, "said": {}}),
+            json!({"exit": 0, "said": "panicked"}),
+            said(json!([{"kind": "wallet paid"}])),
+        ] {
+            assert!(check_books(700, &silent).unwrap_err().to_string().contains("no totals"));
+        }
+    }
 
     #[test]
     fn a_peak_hour_keeps_its_taps_when_it_is_compressed() {

@@ -12,6 +12,7 @@ use crate::driver::{Driver, Load, Measured, Pace, Progress, Until};
 use crate::error::{LoadError, Result};
 use crate::festival_file::Festival;
 use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
+use crate::limits::writes::Writes;
 use crate::process::{HTTP, LISTENING, Server, output};
 use crate::traffic::{Prepare, Sales, Step, Wallets};
 
@@ -64,6 +65,15 @@ impl Fanfare {
         let said = serde_json::from_str(&out).unwrap_or_else(|_| json!(format!("{out}{err}")));
         Ok(json!({ "exit": code, "said": said }))
     }
+}
+
+/// What one stretch of purchases came to.
+#[derive(Debug)]
+pub struct Sold {
+    /// What was measured.
+    pub measured: Measured,
+    /// What the server's journal wrote meanwhile.
+    pub writes: Writes,
 }
 
 /// A running server with its wallets.
@@ -185,7 +195,12 @@ impl<'a> Session<'a> {
         Driver::connect(self.address()?, self.fanfare.festival.id, devices, in_flight, self.bench.clock)
     }
 
-    /// Purchases of a shape over the whole catalogue, logged as a lane.
+    /// What the server's journal has written so far.
+    pub fn written(&self) -> Result<Writes> {
+        Writes::so_far(self.http()?, &self.bench.clock)
+    }
+
+    /// Purchases of a shape over the whole catalogue, logged as a lane, and beside it the disk with the same writes.
     pub fn sales(
         &mut self,
         name: &LaneName,
@@ -200,8 +215,12 @@ impl<'a> Session<'a> {
             load.warm_up_ns = 0;
         }
         let mut driver = self.sellers(shape)?;
-        let measured = self.sell(&mut driver, shape, &load, progress)?;
-        self.bench.log.lane(&name.facts(&shape.words(), &measured), &measured.intervals)
+        let sold = self.sell(&mut driver, shape, &load, progress)?;
+        drop(driver);
+        let mut facts = name.facts(&shape.words(), &sold.measured);
+        facts.values.extend(sold.writes.values());
+        self.bench.log.lane(&facts, &sold.measured.intervals)?;
+        self.bench.same_writes(name, sold.writes, progress)
     }
 
     /// Selling terminals for a shape.
@@ -218,11 +237,13 @@ impl<'a> Session<'a> {
         shape: &Shape,
         load: &Load,
         progress: Progress<'_>,
-    ) -> Result<Measured> {
+    ) -> Result<Sold> {
         let tills: Vec<u32> = driver.links().iter().map(|link| link.till).collect();
         let lines = u32::from(shape.lines);
-        let festival = &self.fanfare.festival;
+        let (festival, before) = (&self.fanfare.festival, self.written()?);
         let mut traffic = Sales::new(&mut self.wallets, festival, &tills, lines, shape.wallets_needed())?;
-        driver.run(&mut traffic, load, progress)
+        let measured = driver.run(&mut traffic, load, progress)?;
+        let writes = self.written()?.since(before);
+        Ok(Sold { measured, writes })
     }
 }

@@ -14,7 +14,7 @@ use crate::limits::disk::DiskLane;
 use crate::machine::{CpuTicks, device_bytes, resident_bytes};
 use crate::num::{SECOND_NS, count, to_f64, to_u64};
 use crate::rawlog::LaneFacts;
-use crate::session::{Fanfare, Session};
+use crate::session::{Fanfare, Session, Sold};
 
 /// Cash on each wallet, in minor units: enough for thousands of sales.
 const DEEP_TOP_UP: i64 = 10_000_000;
@@ -160,7 +160,7 @@ impl<'a> Work<'a, '_> {
         driver: &mut Driver,
         lines: u8,
         sales: u64,
-    ) -> Result<Measured> {
+    ) -> Result<Sold> {
         let (_, frame, frames) = BULK;
         let shape = Shape { lines, ..Shape::closed(BULK.0, frame, frames, 0) };
         let load = Load {
@@ -180,16 +180,23 @@ impl<'a> Work<'a, '_> {
         for run in 1..=self.scale.runs {
             let mut session = self.session("flat", run)?;
             let mut driver = Self::bulk_terminals(&session)?;
+            let mut beside = Vec::new();
             for part in ["first", "second"] {
                 let name = LaneName::measured("flat", part, run);
                 self.progress.stage(&name.words());
-                let measured = self.bulk(&mut session, &mut driver, 1, self.scale.flat)?;
+                let Sold { measured, writes } = self.bulk(&mut session, &mut driver, 1, self.scale.flat)?;
                 let what = format!("{} records in frames of {}", self.scale.flat, BULK.1);
-                self.bench.log.lane(&name.facts(&what, &measured), &measured.intervals)?;
+                let mut facts = name.facts(&what, &measured);
+                facts.values.extend(writes.values());
+                self.bench.log.lane(&facts, &measured.intervals)?;
+                beside.push((name, writes));
             }
             drop(driver);
-            session.stop()?;
-            session.remove()?;
+            // Not between the two: nothing may happen to the server there but the first ten million records.
+            for (name, writes) in beside {
+                self.bench.same_writes(&name, writes, self.progress)?;
+            }
+            self.end(session, &format!("flat-{run}"))?;
         }
         Ok(())
     }
@@ -205,7 +212,7 @@ impl<'a> Work<'a, '_> {
             let mut driver = Self::bulk_terminals(&session)?;
             // The terminals walk their own wallets round by round, so each gets the same number of sales.
             let sales = u64::from(self.scale.wallets) * REMEMBERED_SALES;
-            let measured = self.bulk(&mut session, &mut driver, 1, sales)?;
+            let Sold { measured, writes } = self.bulk(&mut session, &mut driver, 1, sales)?;
             drop(driver);
             let mut facts =
                 name.facts(&format!("{} wallets, 22 remembered ids each", self.scale.wallets), &measured);
@@ -214,9 +221,10 @@ impl<'a> Work<'a, '_> {
                 ("resident_bytes", resident_bytes(session.pid()?)),
                 ("resident_bytes_empty", empty),
             ]);
+            facts.values.extend(writes.values());
             self.bench.log.lane(&facts, &measured.intervals)?;
-            session.stop()?;
-            session.remove()?;
+            self.bench.same_writes(&name, writes, self.progress)?;
+            self.end(session, &format!("memory-{run}"))?;
         }
         Ok(())
     }
@@ -232,7 +240,7 @@ impl<'a> Work<'a, '_> {
             let mut driver = Self::bulk_terminals(&session)?;
             let on_device = device_bytes(session.pid()?);
             let sales = self.scale.purchases / 5;
-            let measured = self.bulk(&mut session, &mut driver, 3, sales)?;
+            let Sold { measured, writes } = self.bulk(&mut session, &mut driver, 3, sales)?;
             let on_device = device_bytes(session.pid()?).saturating_sub(on_device);
             drop(driver);
             session.stop()?;
@@ -244,7 +252,9 @@ impl<'a> Work<'a, '_> {
                 ("canonical_bytes", after.saturating_sub(before)),
                 ("device_bytes", on_device),
             ]);
+            facts.values.extend(writes.values());
             self.bench.log.lane(&facts, &measured.intervals)?;
+            self.bench.same_writes(&name, writes, self.progress)?;
             before = after;
         }
         session.remove()
@@ -253,9 +263,8 @@ impl<'a> Work<'a, '_> {
     fn replay(&mut self) -> Result<()> {
         let mut session = self.session("replay", 1)?;
         let mut driver = Self::bulk_terminals(&session)?;
-        let measured = self.bulk(&mut session, &mut driver, 1, self.scale.purchases)?;
+        self.bulk(&mut session, &mut driver, 1, self.scale.purchases)?;
         drop(driver);
-        drop(measured);
         session.stop()?;
         let said = session.verify("replay")?;
         let records = number(&said, "records")?;

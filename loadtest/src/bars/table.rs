@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::lanes::{SAME_WRITES, WRITE_BYTES};
 use crate::num::ratio;
 use crate::report::figures::LaneFigures;
 use crate::stats::{Spread, spread};
@@ -233,6 +234,35 @@ impl Status {
     }
 }
 
+/// What the disk alone needs for the writes of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DiskBeside {
+    /// Bytes of an append: the server's mean.
+    pub write_bytes: Spread,
+    /// Appends a second: the server's mean.
+    pub per_second: Spread,
+    /// Time of an append with its flush, from its intended start, in microseconds: half are faster.
+    pub p50_us: Spread,
+    /// 99 of 100 are faster.
+    pub p99_us: Spread,
+}
+
+impl DiskBeside {
+    /// From all lanes of a bar; none when it has no such lane.
+    fn of(lanes: &[&LaneFigures]) -> Option<Self> {
+        let over = |figure: fn(&LaneFigures) -> Option<f64>| {
+            let mine = lanes.iter().filter(|lane| lane.part.starts_with(SAME_WRITES));
+            spread(&mine.filter_map(|lane| figure(lane)).collect::<Vec<_>>())
+        };
+        Some(Self {
+            write_bytes: over(|lane| lane.values.get(WRITE_BYTES).copied())?,
+            per_second: over(|lane| lane.target_per_second)?,
+            p50_us: over(|lane| Some(lane.latency_us.p50))?,
+            p99_us: over(|lane| Some(lane.latency_us.p99))?,
+        })
+    }
+}
+
 /// One line of the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BarLine {
@@ -249,6 +279,9 @@ pub struct BarLine {
     /// Value over limit, each run by itself: the median of pairs measured side by side, not the quotient of two
     /// medians, because machines drift between runs.
     pub ratio: Option<Spread>,
+    /// The disk, appending and flushing as much at a time and as often as the server's journal did.
+    #[serde(default)]
+    pub disk: Option<DiskBeside>,
     /// What was to be reached, in words.
     pub bar: String,
     /// What is compared with the bar, over the bar: above 1 is better for a least, worse for a most.
@@ -307,6 +340,7 @@ fn bar_line(spec: &BarSpec, lanes: &[LaneFigures]) -> BarLine {
         value: spread(&values),
         limit: spread(&limits),
         ratio: spread(&ratios),
+        disk: DiskBeside::of(&mine),
         bar: spec.words(needed),
         of_bar: ratio(judged.unwrap_or(0.0), needed),
         stretch: judged.zip(stretch_needed).map(|(judged, stretch)| spec.reached(judged, stretch)),

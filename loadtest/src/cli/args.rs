@@ -64,6 +64,12 @@ pub struct LimitsArgs {
     /// Requests a second of the open-loop lanes
     #[arg(long, default_value_t = 2_000.0)]
     pub rate: f64,
+    /// Bytes of each append of the paced lane: for the server's own, what a report says it wrote at a time
+    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=4_194_304))]
+    pub write_size: u32,
+    /// Appends a second of the paced lane
+    #[arg(long, default_value_t = 2_000.0)]
+    pub write_rate: f64,
 }
 
 /// `taps`

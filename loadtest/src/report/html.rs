@@ -223,7 +223,8 @@ fn bar_row(out: &mut String, line: &BarLine) {
         line.runs,
         line.status.word()
     );
-    for note in &line.notes {
+    let disk = line.disk.as_ref().map(super::text::disk_beside);
+    for note in disk.iter().chain(&line.notes) {
         let _ = write!(out, "<tr class=\"under\"><td colspan=\"8\">{}</td></tr>", escape(note));
     }
 }

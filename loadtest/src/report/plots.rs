@@ -5,6 +5,7 @@
 use super::figures::{LaneFigures, Point, Report};
 use super::svg::{Bar, Labels, Scale, Series, bars, lines};
 use super::text::{in_unit, micros, number};
+use crate::lanes::SAME_WRITES;
 use crate::num::to_f64;
 use crate::rawlog::Role;
 
@@ -114,7 +115,8 @@ fn lane_name(lane: &LaneFigures) -> String {
         (Role::Measured, _) => "Fanfare",
         (Role::Limit, "echo") => "bare echo",
         (Role::Limit, "echo-flush") => "echo + disk, same rate",
-        (Role::Limit, "append-4k") => "disk: append + flush",
+        (Role::Limit, "append-4k") => "disk: 4 KiB append + flush",
+        (Role::Limit, part) if part.starts_with(SAME_WRITES) => "disk: the server's sizes and rate",
         (Role::Limit, other) => other,
     };
     name.to_owned()

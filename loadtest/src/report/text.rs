@@ -5,7 +5,11 @@
 use std::fmt::Write as _;
 
 use super::figures::Report;
+use crate::bars::table::{BarLine, DiskBeside};
+use crate::lanes::{SAME_WRITES, WRITE_BYTES};
+use crate::num::to_u64;
 use crate::rawlog::Role;
+use crate::stats::Spread;
 
 /// A count or rate: 950, 12.3 K, 1.85 M.
 pub fn number(value: f64) -> String {
@@ -85,7 +89,7 @@ fn bars(out: &mut String, report: &Report) {
         "bar", "value", "limit", "ratio", "must be", "steal"
     );
     for line in &report.bars {
-        let word = |spread: Option<crate::stats::Spread>| {
+        let word = |spread: Option<Spread>| {
             spread.map_or_else(|| "-".to_owned(), |spread| in_unit(spread.median, &line.unit))
         };
         let ratio = line.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.3}", ratio.median));
@@ -100,10 +104,44 @@ fn bars(out: &mut String, report: &Report) {
             line.steal_percent,
             line.status.word(),
         );
+        let _ = writeln!(out, "    {}", spreads(line));
+        if let Some(disk) = &line.disk {
+            let _ = writeln!(out, "    {}", disk_beside(disk));
+        }
         for note in &line.notes {
             let _ = writeln!(out, "    {note}");
         }
     }
+}
+
+/// Smallest and largest of the runs.
+fn spreads(line: &BarLine) -> String {
+    let of = |name: &str, spread: Option<Spread>, word: &dyn Fn(f64) -> String| {
+        spread.map(|spread| format!("{name} {}..{}", word(spread.min), word(spread.max)))
+    };
+    let unit = |value: f64| in_unit(value, &line.unit);
+    let parts = [
+        of("value", line.value, &unit),
+        of("limit", line.limit, &unit),
+        of("ratio", line.ratio, &|value| format!("{value:.3}")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let runs = if line.runs == 1 { "run" } else { "runs" };
+    format!("{} {runs}: {}", line.runs, parts.join(", "))
+}
+
+/// What the disk alone needs for the writes of a figure, in words.
+pub fn disk_beside(disk: &DiskBeside) -> String {
+    let range = |spread: &Spread| {
+        format!("{} ({}..{})", micros(spread.median), micros(spread.min), micros(spread.max))
+    };
+    format!(
+        "beside it the disk alone, append + flush of {} bytes at {}/s as the server wrote: p50 {}, p99 {}",
+        whole(to_u64(disk.write_bytes.median)),
+        number(disk.per_second.median),
+        range(&disk.p50_us),
+        range(&disk.p99_us)
+    )
 }
 
 fn lanes(out: &mut String, report: &Report) {
@@ -128,6 +166,11 @@ fn lanes(out: &mut String, report: &Report) {
             micros(latency.max),
             lane.steal_percent
         );
+        if let Some(bytes) = lane.values.get(WRITE_BYTES).filter(|_| lane.part.starts_with(SAME_WRITES)) {
+            let rate = number(lane.target_per_second.unwrap_or_default());
+            let bytes = whole(to_u64(*bytes));
+            let _ = writeln!(out, "    append + flush of {bytes} bytes at {rate}/s, as the server wrote");
+        }
         for code in lane.codes.iter().filter(|code| code.class != "applied") {
             let _ = writeln!(out, "    {} {}: {}", code.class, code.name, code.count);
         }

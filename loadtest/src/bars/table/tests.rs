@@ -97,6 +97,33 @@ fn an_absolute_rate_shrinks_with_a_slow_machine_and_says_so() {
     assert!(only(&lanes(70_000.0)[1..]).notes[0].contains("not scaled"));
 }
 
+/// The table's echo says nothing of the disk: a server at half of its echo may be at all of its disk.
+#[test]
+fn the_disk_with_the_servers_writes_stands_beside_each_bar() {
+    let disk = |run, bytes, micros| {
+        let mut lane = p50("taps-64", "same-writes-server", run, micros);
+        lane.values.insert("write_bytes".to_owned(), bytes);
+        lane.target_per_second = Some(9_000.0);
+        lane
+    };
+    let mut lanes = Vec::new();
+    for (run, bytes, p50) in [(1, 8_192.0, 90.0), (2, 12_288.0, 110.0), (3, 8_192.0, 100.0)] {
+        lanes.extend([
+            rate("taps-64", "echo", run, 10.0),
+            rate("taps-64", "server", run, 9.0),
+            disk(run, bytes, p50),
+        ]);
+    }
+    let line = only(&lanes);
+    let beside = line.disk.unwrap();
+    assert_eq!((beside.write_bytes.median, beside.p50_us.min, beside.p50_us.max), (8_192.0, 90.0, 110.0));
+    assert_eq!(line.status, Status::Ok, "it is beside the bar, not part of its verdict");
+    let words = crate::report::text::disk_beside(&beside);
+    assert!(words.contains("8,192 bytes at 9000/s") && words.contains("100 us (90 us..110 us)"), "{words}");
+    lanes.retain(|lane| !lane.part.starts_with("same-writes"));
+    assert_eq!(only(&lanes).disk, None);
+}
+
 #[test]
 fn one_invalid_lane_makes_the_bar_invalid_however_fast() {
     let mut echo = rate("taps-64", "echo", 1, 1.0);
