@@ -62,6 +62,16 @@ codes! {
     Undeliverable = 13 "undeliverable",
     /// The money is on its way to another wallet, or there: it cannot be taken back.
     TransferGone = 14 "transfer_gone",
+    /// The festival is paused: nothing is sold or paid in.
+    FestivalPaused = 16 "festival_paused",
+    /// The festival is over.
+    FestivalClosed = 17 "festival_closed",
+    /// The festival, or the vendor, is not open at this hour.
+    OutsideHours = 18 "outside_hours",
+    /// The vendor sells nothing until further notice.
+    VendorStopped = 19 "vendor_stopped",
+    /// The item is not sold until further notice.
+    ItemStopped = 20 "item_stopped",
 }
 
 codes! {
@@ -113,6 +123,8 @@ codes! {
     TransfersOff = 85 "transfers_off",
     /// Payer and payee are one wallet.
     SameWallet = 86 "same_wallet",
+    /// The device was revoked: it may do nothing any more.
+    DeviceRevoked = 87 "device_revoked",
 }
 
 impl Decline {
@@ -170,9 +182,10 @@ mod tests {
 
     #[test]
     fn outcomes_survive_their_byte() {
-        for number in 0..=14 {
-            assert_eq!(Outcome::from_number(number).map(Outcome::number), Some(number));
+        let declines = Decline::ALL.iter().map(|code| Outcome::Declined(*code));
+        for outcome in declines.chain([Outcome::Applied]) {
+            assert_eq!(Outcome::from_number(outcome.number()), Some(outcome));
         }
-        assert_eq!(Outcome::from_number(15), None);
+        assert_eq!(Outcome::from_number(Refusal::Malformed.number()), None);
     }
 }

@@ -211,6 +211,7 @@ pub struct Festival {
 
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 struct Index {
+    vendors: Table<u32, u32>,
     items: Table<u32, u32>,
     tills: Table<u32, u32>,
     devices: Table<u32, u32>,
@@ -290,6 +291,12 @@ impl Festival {
         })
     }
 
+    /// The vendor of this number.
+    #[inline]
+    pub fn vendor(&self, id: VendorId) -> Option<&Vendor> {
+        self.index.vendors.get(&id.get()).map(|at| &self.vendors[*at as usize])
+    }
+
     /// The item of this number.
     #[inline]
     pub fn item(&self, id: ItemId) -> Option<&Item> {
@@ -344,20 +351,20 @@ fn check_limits(limits: &Limits) -> Result<(), FestivalError> {
 }
 
 fn index_of(lists: &Lists) -> Result<Index, FestivalError> {
-    let vendors = unique("vendor", lists.vendors.iter().map(|vendor| vendor.id.get()))?;
     let index = Index {
+        vendors: unique("vendor", lists.vendors.iter().map(|vendor| vendor.id.get()))?,
         items: unique("item", lists.items.iter().map(|item| item.id.get()))?,
         tills: unique("till", lists.tills.iter().map(|till| till.id.get()))?,
         devices: unique("device", lists.devices.iter().map(|device| device.number.get()))?,
     };
     let missing = |what, number| Err(FestivalError::Missing { what, number });
     for item in &lists.items {
-        if !vendors.contains_key(&item.vendor.get()) {
+        if !index.vendors.contains_key(&item.vendor.get()) {
             return missing("vendor", item.vendor.get());
         }
     }
     for vendor in lists.tills.iter().filter_map(|till| till.vendor) {
-        if !vendors.contains_key(&vendor.get()) {
+        if !index.vendors.contains_key(&vendor.get()) {
             return missing("vendor", vendor.get());
         }
     }

@@ -256,6 +256,10 @@ impl ShardState {
         if !own_id {
             return Err(Refusal::NotYourId);
         }
+        // Before anything is looked up: whoever has a stolen device is not to learn a balance by it.
+        if adopted.festival.device(request.device).is_some_and(|device| device.revoked) {
+            return Err(Refusal::DeviceRevoked);
+        }
         let version = Some(adopted.version);
         let versions = (version, version, version);
         let cx = Context {

@@ -8,6 +8,7 @@ mod purchase;
 mod remembered;
 mod slot;
 mod topup;
+mod trading;
 mod transfer;
 mod void;
 

@@ -3,7 +3,7 @@
 use ledger::entry::Entry;
 use ledger::record::Body;
 
-use super::{Verdict, Wallet, applied, declined};
+use super::{Verdict, Wallet, applied, declined, trading};
 use crate::codes::{Decline, Refusal};
 use crate::command::Request;
 use crate::festival::Role;
@@ -17,6 +17,9 @@ pub(crate) fn open(cx: &Context<'_>, wallet: Option<&Wallet>, request: &Request)
         return Refusal::WrongTill.into();
     }
     let body = Body::WalletOpened { check: request.tag.check, festival: request.festival };
+    if let Some(why) = trading::shut(cx) {
+        return declined(cx, request, body, why);
+    }
     if wallet.is_some_and(Wallet::is_open) {
         return declined(cx, request, body, Decline::AlreadyOpen);
     }

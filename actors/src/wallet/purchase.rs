@@ -9,7 +9,7 @@ use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Line, Lines, Tax, Taxes};
 use smallvec::SmallVec;
 
-use super::{Verdict, Wallet, applied, declined};
+use super::{Verdict, Wallet, applied, declined, trading};
 use crate::codes::{Decline, Refusal};
 use crate::command::{AskedLine, Request};
 use crate::festival::{Festival, Purse, Role, Till};
@@ -37,6 +37,9 @@ pub(crate) fn purchase(
     let no = |lines, decline| {
         declined(cx, request, Body::Purchased { lines, taxes: Taxes::new(), confirmed }, decline)
     };
+    if let Some(why) = trading::not_sold(cx, till, &lines) {
+        return no(lines, why);
+    }
     let window = cx.festival.limits.looks_repeated_seconds;
     if !confirmed && wallet.repeats_last(till.id, amount, cx.at, window) {
         return no(lines, Decline::LooksRepeated);

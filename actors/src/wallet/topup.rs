@@ -4,7 +4,7 @@ use ledger::account::{Account, AccountKind};
 use ledger::entry::{Entry, Posting};
 use ledger::record::{Body, Tender};
 
-use super::{Verdict, Wallet, applied, declined};
+use super::{Verdict, Wallet, applied, declined, trading};
 use crate::codes::{Decline, Refusal};
 use crate::command::Request;
 use crate::festival::Role;
@@ -36,6 +36,9 @@ pub(crate) fn top_up(
         return Refusal::AmountTooLarge.into();
     }
     let body = Body::ToppedUp { tender, amount };
+    if let Some(why) = trading::shut(cx) {
+        return declined(cx, request, body, why);
+    }
     let currency = cx.festival.currency;
     let (purse, funder) = match tender {
         Tender::Cash => (AccountKind::WalletPaid, AccountKind::CashDrawer),

@@ -6,7 +6,7 @@ use ledger::entry::{Entry, Posting};
 use ledger::ids::WalletNumber;
 use ledger::record::{Body, Message, Record};
 
-use super::{Verdict, Wallet, applied, declined};
+use super::{Verdict, Wallet, applied, declined, trading};
 use crate::codes::{Decline, Refusal};
 use crate::command::Request;
 use crate::festival::Role;
@@ -40,6 +40,9 @@ pub(crate) fn transfer(
         return Refusal::SameWallet.into();
     }
     let body = Body::TransferSent { payee, amount };
+    if let Some(why) = trading::shut(cx) {
+        return declined(cx, request, body, why);
+    }
     let currency = cx.festival.currency;
     let to = payee.shard(cx.shards);
     let postings = [

@@ -8,7 +8,8 @@ use std::path::Path;
 use actors::answer::Verdict;
 use actors::codes::{Decline, Refusal};
 use actors::command::{AskedLine, Command, Request};
-use ledger::ids::{DeviceNumber, FestivalId, RequestId, TillId};
+use actors::festival::{Hours, Interval, Prices, Scheduled, Standing};
+use ledger::ids::{At, DeviceNumber, FestivalId, RequestId, TillId};
 use ledger::record::Mode;
 
 use crate::world::{self, World};
@@ -116,6 +117,40 @@ const DECLINES: &[(Decline, Case)] = &[
         assert_eq!(world.tap(world::DESK, 8, 1, world::pay(2, 500)), done());
         req(world, world::DESK, 8, Command::Cancel)
     }),
+    (Decline::FestivalPaused, |world| {
+        world.change(|settings, _| settings.standing = Standing::Paused);
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Decline::FestivalPaused, |world| {
+        world.change(|settings, _| settings.standing = Standing::Paused);
+        world::request(&world.keys, world::DESK, 9, 2, Command::Open)
+    }),
+    (Decline::FestivalClosed, |world| {
+        world.change(|settings, _| settings.standing = Standing::Closed);
+        req(world, world::DESK, 9, world::cash(500))
+    }),
+    (Decline::FestivalClosed, |world| {
+        world.change(|settings, _| settings.standing = Standing::Closed);
+        req(world, world::DESK, 9, world::pay(2, 500))
+    }),
+    (Decline::OutsideHours, |world| {
+        let (from, until) = (At(world.clock.0 - 2), At(world.clock.0));
+        world.change(|settings, _| settings.hours = Hours::new(vec![Interval { from, until }]).unwrap());
+        req(world, world::SUPERVISOR, 9, world::bonus(500))
+    }),
+    (Decline::OutsideHours, |world| {
+        let (from, until) = (At(world.clock.0 + 1), At(world.clock.0 + 2));
+        world.change(|_, lists| lists.vendors[0].hours = Hours::new(vec![Interval { from, until }]).unwrap());
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Decline::VendorStopped, |world| {
+        world.change(|_, lists| lists.vendors[0].stopped = true);
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Decline::ItemStopped, |world| {
+        world.change(|_, lists| lists.items[1].stopped = true);
+        req(world, world::BAR, 9, world::purchase(&[world::line(1, 1, 650), world::line(2, 1, 400)]))
+    }),
     (Decline::WalletInUse, |world| req(world, world::DESK, 1, Command::Cancel)),
 ];
 
@@ -160,6 +195,30 @@ const REFUSALS: &[(Refusal, Case)] = &[
         // A desk has no vendor, so nothing is on sale there.
         req(world, world::SELLING_DESK, 9, world::buy(1, 1))
     }),
+    (Refusal::UnknownItemOrPrice, |world| {
+        // The price before a change is still taken for half a minute, and no longer.
+        let from = At(world.clock.0);
+        let prices = Prices::new(650, vec![Scheduled { from, price: 700 }]).unwrap();
+        world.change(|_, lists| lists.items[0].prices = prices);
+        world.pass_seconds(29);
+        assert_eq!(world.tap(world::BAR, 8, 1, world::buy(1, 1)), done());
+        world.pass_seconds(1);
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Refusal::DeviceRevoked, |world| {
+        world.change(|_, lists| lists.devices[0].revoked = true);
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Refusal::DeviceRevoked, |world| {
+        world.change(|_, lists| lists.devices[0].revoked = true);
+        req(world, world::BAR, 9, Command::Balance)
+    }),
+    (Refusal::DeviceRevoked, |world| {
+        // Not even its own sale: whoever found the terminal would give himself the money back.
+        bought(world);
+        world.change(|_, lists| lists.devices[0].revoked = true);
+        req(world, world::BAR, 1, Command::Cancel)
+    }),
     (Refusal::AmountZero, |world| req(world, world::BAR, 9, world::purchase(&[world::line(1, 0, 650)]))),
     (Refusal::AmountZero, |world| req(world, world::BAR, 9, world::buy(4, 1))),
     (Refusal::AmountZero, |world| req(world, world::BAR, 9, lines(0))),
@@ -168,9 +227,7 @@ const REFUSALS: &[(Refusal, Case)] = &[
     (Refusal::AmountZero, |world| req(world, world::DESK, 9, world::pay(2, 0))),
     (Refusal::SameWallet, |world| req(world, world::DESK, 9, world::pay(1, 500))),
     (Refusal::TransfersOff, |world| {
-        let version = ledger::ids::Version::new(2).unwrap();
-        let settings = actors::festival::Settings { version, transfers: false, ..world::settings() };
-        world.adopt(&actors::festival::Festival::new(settings, world::lists()).unwrap());
+        world.change(|settings, _| settings.transfers = false);
         req(world, world::DESK, 9, world::pay(2, 500))
     }),
     (Refusal::Busy, |world| {

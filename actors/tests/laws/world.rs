@@ -255,6 +255,15 @@ impl World {
         self.fact(Body::ConfigurationAdopted { version, parts, hash });
     }
 
+    /// Adopts the next version, in which something differs from the festival of this module.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Settings, &mut Lists)) {
+        let (mut settings, mut lists) = (settings(), lists());
+        let version = self.state.adopted().map_or(0, |adopted| adopted.version.get());
+        settings.version = Version::new(version + 1).unwrap();
+        change(&mut settings, &mut lists);
+        self.adopt(&Festival::new(settings, lists).unwrap());
+    }
+
     pub(crate) fn fact(&mut self, body: Body) {
         let at = self.state.ledger_time(self.clock);
         self.push(Record::fact(at, Envelope::default(), body));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actors::codes::{Decline, Refusal};
 use actors::command::{AskedLine, Command, Request};
-use actors::festival::{Festival, Purse, Role, Till};
+use actors::festival::{Festival, Hours, Interval, Item, Purse, Role, Standing, Till};
 use ledger::account::AccountKind;
 use ledger::ids::{At, ItemId, RequestId, WalletNumber};
 use ledger::record::{Line, Record, Tender};
@@ -42,6 +42,12 @@ impl Expected {
         moves.sort_unstable();
         Self { decline: None, moves }
     }
+}
+
+/// No hours given: always.
+fn open_at(hours: &Hours, at: At) -> bool {
+    let within = |interval: &Interval| interval.from <= at && at < interval.until;
+    hours.intervals().is_empty() || hours.intervals().iter().any(within)
 }
 
 /// What a record moved.
@@ -124,9 +130,13 @@ impl Rules {
         let own_till = request.till == Some(device.till);
         let till_fits = own_till || request.till.is_none();
         let open = page.filter(|page| page.is_open_at(position));
+        let shut = self.shut(at);
         if request.command == Command::Open {
             self.may(request, Role::Pair)?;
             till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
+            if let Some(why) = shut {
+                return Ok(Expected::no(why));
+            }
             return Ok(open.map_or(Expected::nothing(), |_| Expected::no(Decline::AlreadyOpen)));
         }
         let page = open.ok_or(Refusal::UnknownTag)?;
@@ -134,12 +144,16 @@ impl Rules {
             Command::TopUp { tender, amount } => {
                 self.may(request, if *tender == Tender::Cash { Role::TopUp } else { Role::Supervise })?;
                 own_till.then_some(()).ok_or(Refusal::WrongTill)?;
-                self.top_up(request, page.purses_at(position), *tender, *amount)
+                let expected = self.top_up(request, page.purses_at(position), *tender, *amount)?;
+                Ok(shut.map_or(expected, Expected::no))
             }
             Command::Purchase { lines, amount, confirmed } => {
                 self.may(request, Role::Sell)?;
                 let till = self.festival.till(device.till).filter(|_| own_till).ok_or(Refusal::WrongTill)?;
                 self.check_lines(till, lines, *amount, at)?;
+                if let Some(why) = shut.or_else(|| self.not_sold(till, lines, at)) {
+                    return Ok(Expected::no(why));
+                }
                 let last = page.last_sale.at(position).copied().unwrap_or_default();
                 let since = at.seconds() - last.2;
                 let window = 0..i64::from(self.festival.limits.looks_repeated_seconds);
@@ -158,10 +172,34 @@ impl Rules {
                 self.festival.transfers.then_some(()).ok_or(Refusal::TransfersOff)?;
                 self.may(request, Role::TopUp)?;
                 till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
-                self.transfer(request, page.purses_at(position)[0], *payee, *amount)
+                let expected = self.transfer(request, page.purses_at(position)[0], *payee, *amount)?;
+                Ok(shut.map_or(expected, Expected::no))
             }
             Command::Open | Command::Balance | Command::Cancel | Command::Lookup => Err(Refusal::Internal),
         }
+    }
+
+    /// Why nothing is sold or paid in at that moment, if so.
+    fn shut(&self, at: At) -> Option<Decline> {
+        match self.festival.standing {
+            Standing::Closed => Some(Decline::FestivalClosed),
+            Standing::Paused => Some(Decline::FestivalPaused),
+            Standing::Open => (!open_at(&self.festival.hours, at)).then_some(Decline::OutsideHours),
+        }
+    }
+
+    /// Why just these lines are not sold at that moment, if so.
+    fn not_sold(&self, till: &Till, lines: &[AskedLine], at: At) -> Option<Decline> {
+        let vendor = self.festival.vendors().iter().find(|vendor| Some(vendor.id) == till.vendor)?;
+        if vendor.stopped {
+            return Some(Decline::VendorStopped);
+        }
+        if !open_at(&vendor.hours, at) {
+            return Some(Decline::OutsideHours);
+        }
+        let asked = |item: &&Item| lines.iter().any(|line| line.item == item.id.get());
+        let stopped = self.festival.items().iter().filter(asked).any(|item| item.stopped);
+        stopped.then_some(Decline::ItemStopped)
     }
 
     fn may(&self, request: &Request, role: Role) -> Result<(), Refusal> {

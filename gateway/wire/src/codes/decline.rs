@@ -49,4 +49,19 @@ codes! {
     TransferGone = 14, "transfer_gone", NewId,
         "The transfer can't be undone: its money has left for the other wallet. It stands.",
         "Show the transfer as made; the other wallet can pay it back.";
+    FestivalPaused = 16, "festival_paused", NewId,
+        "The festival is paused: nothing is sold or paid in.",
+        "Say so to the guest; try again when it goes on.";
+    FestivalClosed = 17, "festival_closed", NewId,
+        "The festival is over: nothing is sold or paid in any more.",
+        "Say so to the guest.";
+    OutsideHours = 18, "outside_hours", NewId,
+        "The festival or the vendor is not open at this hour.",
+        "Show when it opens.";
+    VendorStopped = 19, "vendor_stopped", NewId,
+        "The organiser has stopped this vendor's sales.",
+        "Say so to the guest; ask the organiser.";
+    ItemStopped = 20, "item_stopped", NewId,
+        "The organiser has stopped the sale of one of the items.",
+        "Load the new configuration; take the item out and sell the rest under a new id.";
 }

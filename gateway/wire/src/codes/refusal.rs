@@ -76,4 +76,7 @@ codes! {
     SameWallet = 86, "same_wallet", Useless,
         "Payer and payee are one wallet.",
         "Ask for the other wristband.";
+    DeviceRevoked = 87, "device_revoked", Useless,
+        "The device was revoked: it may do nothing any more, not even read.",
+        "Stop selling; show that the terminal belongs to the service desk.";
 }
