@@ -85,6 +85,7 @@ impl Keys {
                 hasher.write_u64(payee.get());
                 hasher.write_i64(*amount);
             }
+            Command::PayOut { amount } => hasher.write_i64(*amount),
         }
         // The low half: 32 bits are what a remembered id has room for.
         #[expect(clippy::cast_possible_truncation)]

@@ -125,6 +125,8 @@ codes! {
     SameWallet = 86 "same_wallet",
     /// The device was revoked: it may do nothing any more.
     DeviceRevoked = 87 "device_revoked",
+    /// The command is for an office, and for another one than this.
+    NotThisOffice = 89 "not_this_office",
 }
 
 impl Decline {

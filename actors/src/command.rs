@@ -53,6 +53,11 @@ pub enum Command {
         /// Minor units.
         amount: i64,
     },
+    /// Decide a payout to the vendor whose office is addressed.
+    PayOut {
+        /// Minor units.
+        amount: i64,
+    },
     /// Balance and last movements.
     Balance,
     /// Take the request with this id back, or close the id.
@@ -73,6 +78,7 @@ impl Command {
             Self::Cancel => 6,
             Self::Lookup => 7,
             Self::Transfer { .. } => 8,
+            Self::PayOut { .. } => 16,
         }
     }
 }
@@ -153,6 +159,7 @@ fn command_of(body: &Body) -> Option<Command> {
         },
         Body::Voided { sale, .. } => Command::Void { sale: *sale },
         Body::TransferSent { payee, amount } => Command::Transfer { payee: *payee, amount: *amount },
+        Body::PaidOut { amount } => Command::PayOut { amount: *amount },
         Body::Cancelled { .. } | Body::Burned { .. } => Command::Cancel,
         Body::LedgerOpened(_)
         | Body::EpochOpened { .. }
@@ -170,7 +177,6 @@ fn command_of(body: &Body) -> Option<Command> {
         | Body::Captured { .. }
         | Body::HoldReleased { .. }
         | Body::AllowanceSet { .. }
-        | Body::PaidOut { .. }
         | Body::Told
         | Body::HoldExpired { .. }
         | Body::AllowanceReturned { .. } => return None,

@@ -13,6 +13,7 @@ pub mod codes;
 pub mod command;
 pub mod festival;
 pub mod mail;
+pub mod office;
 mod paged;
 mod prefetch;
 pub mod replay;

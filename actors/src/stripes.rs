@@ -1,5 +1,6 @@
 //! Stripes: this shard's part of accounts that belong to no single actor (vendors, drawers ...).
-//! Nothing is decided on them, so a sale never waits for its vendor.
+//! Nothing is decided on them, so a sale never waits for its vendor. The exception lies here too: a
+//! vendor's home account, which has one owner, the vendor's office in the home's shard.
 
 use ledger::account::{Account, AccountKind};
 use ledger::entry::Posting;
@@ -19,6 +20,11 @@ impl Stripes {
     pub(crate) fn post(&mut self, posting: &Posting) {
         let balance = self.0.entry(posting.account).or_insert(0);
         *balance = balance.saturating_add(posting.minor);
+    }
+
+    /// What stands on the holder's side of an account here; 0 if nothing was ever posted to it.
+    pub(crate) fn held(&self, account: &Account) -> i64 {
+        self.0.get(account).map_or(0, |minor| minor.saturating_neg())
     }
 
     /// What vendors are owed here: the stripe of the next vendor after `after`.

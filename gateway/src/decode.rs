@@ -3,9 +3,10 @@
 //! Must never: allocate for a request of five lines or less; look at any wallet.
 //! Laws: L4 (content check), L13 (an id is its own device's).
 
-use actors::address::Keys;
+use actors::address::{Keys, Tag};
 use actors::command::{AskedLine, Command, Request};
-use ledger::ids::{At, FestivalId, OperatorId, RequestId, TillId, ZoneId};
+use actors::office;
+use ledger::ids::{At, FestivalId, Office, OperatorId, RequestId, TillId, VendorId, ZoneId};
 use ledger::record::{Mode, Tender};
 use wire::{Flags, Refusal, RequestView};
 
@@ -33,7 +34,7 @@ pub(crate) fn request(
         content: 0,
         device: member.number,
         festival,
-        tag: keys.tag(view.uid()),
+        tag: addressed(view, keys, festival)?,
         till: TillId::new(view.till()).or(Some(member.till)),
         happened: Some(view.happened()).filter(|at| *at != 0).map(At),
         operator: OperatorId::new(view.operator()),
@@ -45,6 +46,19 @@ pub(crate) fn request(
     };
     request.content = keys.content(&request);
     Ok(request)
+}
+
+/// The tag that is spoken to, or the office that stands in its place.
+#[inline]
+fn addressed(view: &RequestView<'_>, keys: &Keys, festival: FestivalId) -> Result<Tag, Refusal> {
+    match view.office() {
+        None if view.uid().is_empty() => Err(Refusal::Malformed),
+        None => Ok(keys.tag(view.uid())),
+        Some(vendor) => {
+            let office = VendorId::new(vendor).map_or(Office::Festival(festival), Office::Vendor);
+            Ok(office::tag(office))
+        }
+    }
 }
 
 #[inline]
@@ -60,6 +74,7 @@ fn command(view: &RequestView<'_>, keys: &Keys) -> Result<Command, Refusal> {
         wire::Command::Void => {
             Command::Void { sale: RequestId::new(view.target().raw()).ok_or(Refusal::Malformed)? }
         }
+        wire::Command::PayOut => Command::PayOut { amount: view.amount() },
         wire::Command::Balance => Command::Balance,
         wire::Command::Cancel => Command::Cancel,
         wire::Command::Lookup => Command::Lookup,

@@ -73,6 +73,8 @@ mutants! {
     SameThreadShortCut = "same-thread-short-cut",
     /// What was sent is not kept until it is acknowledged.
     OutboxForgotten = "outbox-forgotten",
+    /// A vendor is paid out more than the vendor's home holds.
+    HomeOverdrawn = "home-overdrawn",
 }
 
 /// A request with this tag counter panics in `decide`, in a build with the `mutants` feature.

@@ -11,7 +11,7 @@ use ledger::account::AccountKind;
 use ledger::audit::{Rule, Total};
 use ledger::entry::Entry;
 use ledger::ids::{FestivalId, ShardId};
-use ledger::record::{Body, Message, Taken};
+use ledger::record::{Body, Message, Record, Taken};
 
 /// Findings that name no record, for they are known only when everything was read.
 fn at_the_end(rule: Rule) -> Short {
@@ -43,6 +43,75 @@ fn a_good_correspondence_passes_and_is_counted() {
     let balance = |kind| report.totals.iter().find(|total| total.kind == kind).map_or(0, Total::balance);
     assert_eq!(balance(AccountKind::Transit), -100, "and its money is in transit");
     assert_eq!(balance(AccountKind::VendorHome), -2_350);
+}
+
+/// A payout of what the sweep brought home, as record 19 of shard 1.
+fn paid_out(office: u64, amount: i64, posted: i64) -> Record {
+    let moved =
+        [posting(AccountKind::VendorHome, VENDOR, posted), posting(AccountKind::PayoutsDue, VENDOR, -posted)];
+    deed(office, id(501, 50), Body::PaidOut { amount }, &moved)
+}
+
+#[test]
+fn a_payout_is_decided_once_out_of_what_came_home() {
+    check_messages(vec![
+        case(
+            "all of it, taken back, and part of it",
+            |ledger| {
+                let first = paid_out(VENDOR, 2_350, 2_350);
+                ledger.push(1, first.clone());
+                ledger.push(1, cancel(&first, 19));
+                ledger.push(
+                    1,
+                    Record { envelope: open(VENDOR, id(501, 51)).envelope, ..paid_out(VENDOR, 9, 9) },
+                );
+            },
+            &[],
+        ),
+        case(
+            "more than came home",
+            |ledger| {
+                ledger.push(1, paid_out(VENDOR, 2_351, 2_351));
+            },
+            &[in_1(Rule::Floor, 19)],
+        ),
+        case(
+            "twice under one id",
+            |ledger| {
+                ledger.push(1, paid_out(VENDOR, 100, 100));
+                ledger.push(1, paid_out(VENDOR, 100, 100));
+            },
+            &[in_1(Rule::Repeated, 20)],
+        ),
+        case(
+            "another amount than it says",
+            |ledger| {
+                ledger.push(1, paid_out(VENDOR, 100, 101));
+            },
+            &[in_1(Rule::Sums, 19)],
+        ),
+        case(
+            "by another vendor's office",
+            |ledger| {
+                ledger.push(1, paid_out(VENDOR + 2, 100, 100));
+            },
+            &[in_1(Rule::Sums, 19)],
+        ),
+        case(
+            "in another shard than the home's",
+            |ledger| {
+                ledger.push(0, paid_out(VENDOR, 100, 100));
+            },
+            &[in_0(Rule::Floor, 30), in_0(Rule::Shard, 30)],
+        ),
+        case(
+            "by nobody's office",
+            |ledger| {
+                ledger.push(1, paid_out(1 << 40 | 1, 100, 100));
+            },
+            &[in_1(Rule::Sums, 19), in_1(Rule::Opening, 19)],
+        ),
+    ]);
 }
 
 #[test]

@@ -162,9 +162,9 @@ impl ShardState {
         if mutant::on(Mutant::IdsForgotten) {
             return;
         }
+        let balance = self.held_by(self.slots.at(slot));
         let wallet = self.slots.at_mut(slot);
         let declined = record.decline.and_then(Decline::from_record);
-        let balance = wallet.balances().total();
         let content = record.envelope.content;
         if let Body::Cancelled { .. } = record.body {
             let Some((place, known)) = self.memory.find(wallet, id) else { return };

@@ -15,9 +15,9 @@ pub use timers::Timer;
 
 use std::sync::Arc;
 
-use ledger::account::Account;
-use ledger::ids::{At, DeviceNumber, Epoch, RecordNumber, ShardId, VendorId, Version, WalletNumber};
-use ledger::money::Currency;
+use ledger::account::{Account, AccountKind};
+use ledger::ids::{At, DeviceNumber, Epoch, Office, RecordNumber, ShardId, VendorId, Version, WalletNumber};
+use ledger::money::{BALANCE_LIMIT, Currency};
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Genesis, Prologue, Record};
 
@@ -26,6 +26,7 @@ use crate::channels::Channels;
 use crate::codes::{Decline, Outcome, Refusal};
 use crate::command::{Command, Request};
 use crate::festival::{Festival, Role, Till};
+use crate::office;
 use crate::stripes::Stripes;
 use crate::wallet::{self, Holds, Memory, RememberedEntry, Slots, Wallet};
 
@@ -198,6 +199,14 @@ impl ShardState {
         self.slots.find(number).map(|slot| self.slots.at(slot).balances())
     }
 
+    /// What the home account of a vendor holds, for `explain`; `None` for the number of no vendor's office.
+    pub fn home_of(&self, office: WalletNumber) -> Option<i64> {
+        match Office::of(office) {
+            Some(Office::Vendor(vendor)) => Some(self.home(vendor)),
+            Some(Office::Festival(_)) | None => None,
+        }
+    }
+
     /// This shard's stripes in the order of their accounts, for the auditor; nothing is decided on
     /// them.
     pub fn stripes(&self) -> Vec<(Account, i64)> {
@@ -219,9 +228,28 @@ impl ShardState {
         self.slots.find(number).map(|slot| self.slots.at(slot))
     }
 
-    /// The second half of the hash of a wallet's first tag.
+    /// The second half of the hash of a wallet's first tag; 0 for an office.
     pub(crate) fn tag_check(&self, number: WalletNumber) -> Option<u64> {
-        self.slots.find(number).map(|slot| self.slots.at(slot).check)
+        let known = self.slots.find(number).map(|slot| self.slots.at(slot).check);
+        known.or(Office::of(number).map(|office| office::tag(office).check))
+    }
+
+    /// What an actor holds: a wallet its purses, a vendor's office the vendor's home.
+    #[inline]
+    fn held_by(&self, wallet: &Wallet) -> i64 {
+        match WalletNumber::new(wallet.number).and_then(Office::of) {
+            None => wallet.balances().total(),
+            Some(Office::Vendor(vendor)) => self.home(vendor),
+            Some(Office::Festival(_)) => 0,
+        }
+    }
+
+    /// What the home account of `vendor` holds, in the shard where it lies. Up to what an answer has
+    /// room for: 5 billion of the currency.
+    fn home(&self, vendor: VendorId) -> i64 {
+        let currency = self.adopted().map_or(Currency::EUR, |adopted| adopted.festival.currency);
+        let home = Account::new(AccountKind::VendorHome, vendor.get().into(), currency);
+        self.stripes.held(&home).min(BALANCE_LIMIT - 1)
     }
 
     /// Asks the processor for the lines that deciding about this wallet will touch first.
@@ -285,7 +313,11 @@ impl ShardState {
 
     /// The wallet that the request's tag names, checked to be that very tag and of its festival.
     fn wallet(&self, request: &Request) -> Result<Option<&Wallet>, Refusal> {
-        let Some(slot) = self.slots.find(request.tag.number.as_wallet()) else { return Ok(None) };
+        let number = request.tag.number.as_wallet();
+        let Some(slot) = self.slots.find(number) else {
+            let other = Office::of(number).is_some_and(|office| office::tag(office) != request.tag);
+            return if other { Err(Refusal::TagCollision) } else { Ok(None) };
+        };
         let wallet = self.slots.at(slot);
         if wallet.check != request.tag.check {
             return Err(Refusal::TagCollision);
@@ -337,8 +369,11 @@ impl ShardState {
         if cx.festival.device(request.device).is_none() {
             return Err(Refusal::Unauthenticated);
         }
-        let wallet = wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?;
-        let total = wallet.balances().total();
+        let total = match office::vendor_of(cx.festival, request) {
+            Some(_) if !cx.device_may(request, Role::Administer) => return Err(Refusal::NotYourRole),
+            Some(vendor) => self.home(vendor),
+            None => wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?.balances().total(),
+        };
         let answer = self.answer(request, Verdict::Balance, RecordNumber(0), total);
         let movement = |entry: RememberedEntry| Movement {
             id: entry.id,
@@ -346,8 +381,9 @@ impl ShardState {
             record: entry.record,
             balance: entry.balance,
         };
-        let newest = self.memory.newest_first(wallet).take(Statement::MOVEMENTS);
-        Ok(Decision::Statement(Statement { answer, movements: newest.map(movement).collect() }))
+        let newest = wallet.into_iter().flat_map(|wallet| self.memory.newest_first(wallet));
+        let movements = newest.take(Statement::MOVEMENTS).map(movement).collect();
+        Ok(Decision::Statement(Statement { answer, movements }))
     }
 
     fn cancel(
@@ -387,8 +423,13 @@ impl ShardState {
         if request.mode != ledger::record::Mode::default() || request.replaces.is_some() {
             return Err(Refusal::Unsupported);
         }
-        if matches!(request.command, Command::Open) {
-            return Self::decision(wallet::open(cx, wallet, request));
+        match &request.command {
+            Command::PayOut { amount } => {
+                let held = office::vendor_of(cx.festival, request).map(|vendor| (vendor, self.home(vendor)));
+                return Self::decision(office::pay_out(cx, request, held, *amount));
+            }
+            Command::Open => return Self::decision(wallet::open(cx, wallet, request)),
+            _ => {}
         }
         let wallet = wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?;
         Self::decision(match &request.command {
@@ -398,7 +439,7 @@ impl ShardState {
             }
             Command::Void { sale } => wallet::void(cx, wallet, &self.memory, &self.refunds, request, *sale),
             Command::Transfer { payee, amount } => wallet::transfer(cx, wallet, request, *payee, *amount),
-            Command::Open | Command::Balance | Command::Cancel | Command::Lookup => {
+            Command::Open | Command::PayOut { .. } | Command::Balance | Command::Cancel | Command::Lookup => {
                 Refusal::Unsupported.into()
             }
         })
@@ -421,7 +462,7 @@ impl ShardState {
         {
             return self.given_up(request, &entry);
         }
-        let balance = wallet.map_or(0, |wallet| wallet.balances().total());
+        let balance = wallet.map_or(0, |wallet| self.held_by(wallet));
         let verdict = match record.decline.and_then(Decline::from_record) {
             None => Verdict::Applied(Outcome::Applied),
             Some(decline) => Verdict::Declined(decline),

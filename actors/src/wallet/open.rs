@@ -1,6 +1,7 @@
 //! Opening a wallet by its first tag, at a desk.
 
 use ledger::entry::Entry;
+use ledger::ids::Office;
 use ledger::record::Body;
 
 use super::{Verdict, Wallet, applied, declined, trading};
@@ -15,6 +16,9 @@ pub(crate) fn open(cx: &Context<'_>, wallet: Option<&Wallet>, request: &Request)
     }
     if !cx.till_fits(request) {
         return Refusal::WrongTill.into();
+    }
+    if Office::of(request.tag.number.as_wallet()).is_some() {
+        return Refusal::NotThisOffice.into();
     }
     let body = Body::WalletOpened { check: request.tag.check, festival: request.festival };
     if let Some(why) = trading::shut(cx) {

@@ -56,6 +56,17 @@ fn sale(world: &mut World) -> Command {
     Command::Void { sale: bought(world) }
 }
 
+/// A payout to a vendor.
+fn out(world: &World, vendor: u32, amount: i64) -> Request {
+    world::to_office(&world.keys, world::ADMINISTRATOR, 9, vendor, Command::PayOut { amount })
+}
+
+/// 5.00 of the 50.00 that came home.
+fn home(world: &mut World) -> Request {
+    world.bring_home(5_000);
+    out(world, world::HOME_VENDOR, 500)
+}
+
 const DECLINES: &[(Decline, Case)] = &[
     (Decline::InsufficientFunds, |world| req(world, world::BAR, 9, world::buy(1, 4))),
     (Decline::OverCap, |world| {
@@ -151,6 +162,11 @@ const DECLINES: &[(Decline, Case)] = &[
         world.change(|_, lists| lists.items[1].stopped = true);
         req(world, world::BAR, 9, world::purchase(&[world::line(1, 1, 650), world::line(2, 1, 400)]))
     }),
+    (Decline::InsufficientFunds, |world| {
+        world.bring_home(5_000);
+        out(world, world::HOME_VENDOR, 5_001)
+    }),
+    (Decline::InsufficientFunds, |world| out(world, world::HOME_VENDOR, 1)),
     (Decline::WalletInUse, |world| req(world, world::DESK, 1, Command::Cancel)),
 ];
 
@@ -167,6 +183,13 @@ const REFUSALS: &[(Refusal, Case)] = &[
         req(world, world::BAR, 9, void)
     }),
     (Refusal::NotYourRole, |world| req(world, world::BAR, 9, world::pay(2, 500))),
+    (Refusal::NotYourRole, |world| {
+        let command = home(world).command;
+        world::to_office(&world.keys, world::DESK, 9, world::HOME_VENDOR, command)
+    }),
+    (Refusal::NotYourRole, |world| {
+        world::to_office(&world.keys, world::DESK, 9, world::HOME_VENDOR, Command::Balance)
+    }),
     (Refusal::NotYourId, |world| {
         let device = DeviceNumber::new(world::OTHER_BAR).unwrap();
         with(req(world, world::BAR, 1, Command::Cancel), |request| request.device = device)
@@ -225,6 +248,18 @@ const REFUSALS: &[(Refusal, Case)] = &[
     (Refusal::AmountZero, |world| req(world, world::DESK, 9, world::cash(0))),
     (Refusal::AmountZero, |world| req(world, world::DESK, 9, world::cash(-500))),
     (Refusal::AmountZero, |world| req(world, world::DESK, 9, world::pay(2, 0))),
+    (Refusal::AmountZero, |world| out(world, world::HOME_VENDOR, 0)),
+    (Refusal::NotThisOffice, |world| out(world, 4, 500)),
+    (Refusal::NotThisOffice, |world| req(world, world::ADMINISTRATOR, 9, Command::PayOut { amount: 500 })),
+    (Refusal::NotThisOffice, |world| {
+        world::to_office(&world.keys, world::DESK, 9, world::HOME_VENDOR, Command::Open)
+    }),
+    (Refusal::UnknownTag, |world| {
+        world::to_office(&world.keys, world::DESK, 9, world::HOME_VENDOR, world::cash(500))
+    }),
+    (Refusal::UnknownTag, |world| {
+        world::to_office(&world.keys, world::ADMINISTRATOR, 9, 4, Command::Balance)
+    }),
     (Refusal::SameWallet, |world| req(world, world::DESK, 9, world::pay(1, 500))),
     (Refusal::TransfersOff, |world| {
         world.change(|settings, _| settings.transfers = false);
@@ -242,6 +277,11 @@ const REFUSALS: &[(Refusal, Case)] = &[
     (Refusal::AmountTooLarge, |world| req(world, world::DESK, 9, world::pay(2, world::LARGEST + 1))),
     (Refusal::IdReused, |world| req(world, world::DESK, 2, world::cash(2_001))),
     (Refusal::IdReused, |world| {
+        let first = home(world);
+        assert_eq!(world.ask(&first).verdict(), done());
+        out(world, world::HOME_VENDOR, 501)
+    }),
+    (Refusal::IdReused, |world| {
         with(req(world, world::DESK, 2, world::cash(2_000)), |request| {
             request.till = TillId::new(4);
             request.content = world.keys.content(request);
@@ -255,8 +295,10 @@ const REFUSALS: &[(Refusal, Case)] = &[
         let void = sale(world);
         with(req(world, world::DESK, 9, void), |request| request.operator = None)
     }),
+    (Refusal::NoOperator, |world| with(home(world), |request| request.operator = None)),
     (Refusal::TagCollision, |world| world::request(&world.keys, world::DESK, 9, 101, Command::Open)),
     (Refusal::TagCollision, |world| world::request(&world.keys, world::DESK, 9, 101, Command::Cancel)),
+    (Refusal::TagCollision, |world| with(home(world), |request| request.tag.check = 1)),
     (Refusal::Unsupported, |world| {
         let mode = Mode { offline: true, training: false };
         with(req(world, world::BAR, 9, world::buy(1, 1)), |request| request.mode = mode)
@@ -275,6 +317,7 @@ const REFUSALS: &[(Refusal, Case)] = &[
     (Refusal::WrongTill, |world| at_till(req(world, world::DESK, 9, world::cash(500)), 0)),
     (Refusal::WrongTill, |world| at_till(req(world, world::DESK, 9, Command::Open), 4)),
     (Refusal::WrongTill, |world| at_till(req(world, world::DESK, 9, world::pay(2, 500)), 4)),
+    (Refusal::WrongTill, |world| at_till(home(world), 3)),
     (Refusal::WrongTill, |world| {
         let void = sale(world);
         at_till(req(world, world::DESK, 9, void), 4)

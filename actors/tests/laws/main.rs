@@ -10,6 +10,7 @@ mod configuration;
 mod mail;
 mod model;
 mod money;
+mod office;
 mod programs;
 mod regressions;
 mod roles;

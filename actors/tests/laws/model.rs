@@ -414,6 +414,7 @@ fn content(request: &Request) -> Content {
         }
         Command::Void { sale } => Content::Void(sale.get()),
         Command::Transfer { .. } => panic!("the programs of this model make no transfers: see mail.rs"),
+        Command::PayOut { .. } => panic!("the programs of this model pay nobody out: see office.rs"),
         Command::Balance | Command::Cancel | Command::Lookup => Content::Anything,
     }
 }

@@ -377,7 +377,11 @@ fn check_laws(world: &World) {
 }
 
 /// What `explain` relies on: each record, decided once more from itself, is the same record.
-fn check_decided_again(state: &actors::shard_state::ShardState, record: &Record, history: &[Record]) {
+pub(crate) fn check_decided_again(
+    state: &actors::shard_state::ShardState,
+    record: &Record,
+    history: &[Record],
+) {
     let mut decision = replay::decide_again(state, record, None);
     if let Some(Decision::Evidence(position)) = decision {
         let evidence = &history[usize::try_from(position.0).unwrap()];

@@ -8,7 +8,7 @@ use actors::festival::{Festival, Role, Roles};
 use crate::world::{self, World};
 
 /// Each command, and the one role that allows it; `None` where any enrolled device may ask.
-fn commands() -> [(Command, Option<Role>); 9] {
+fn commands() -> [(Command, Option<Role>); 10] {
     [
         (Command::Open, Some(Role::Pair)),
         (world::cash(500), Some(Role::TopUp)),
@@ -16,6 +16,7 @@ fn commands() -> [(Command, Option<Role>); 9] {
         (world::buy(1, 1), Some(Role::Sell)),
         (Command::Void { sale: world::id(world::BAR, 1) }, Some(Role::Refund)),
         (world::pay(2, 100), Some(Role::TopUp)),
+        (Command::PayOut { amount: 100 }, Some(Role::Administer)),
         (Command::Balance, None),
         (Command::Cancel, None),
         (Command::Lookup, None),
@@ -44,6 +45,9 @@ fn every_command_asks_for_its_role_and_no_other() {
         for (command, role) in commands() {
             let mut world = with_roles(roles);
             let mut request = world::request(&world.keys, 50, 1, 1, command.clone());
+            if let Command::PayOut { .. } = &command {
+                request = world::to_office(&world.keys, 50, 1, world::HOME_VENDOR, command.clone());
+            }
             request.till = ledger::ids::TillId::new(1);
             request.content = world.keys.content(&request);
             let allowed = role.is_none_or(|role| roles.has(role));

@@ -7,14 +7,15 @@ use actors::festival::{
     Device, Festival, Hours, Item, Limits, Lists, LocalTime, MAX_PART, Prices, Purse, Role, Roles, Settings,
     Standing, Till, Vendor,
 };
+use actors::mail::Receipt;
 use actors::shard_state::{Decision, Evidence, Now, ShardState};
 use ledger::block::{Block, Draft, Head};
 use ledger::ids::{
-    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RecordNumber, RequestId, ShardId,
-    TagNumber, TillId, VendorId, Version, WalletNumber,
+    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, Office, OperatorId, RecordNumber, RequestId,
+    ShardId, TagNumber, TillId, VendorId, Version, WalletNumber,
 };
 use ledger::money::{Currency, VatRate};
-use ledger::record::{Body, Envelope, Genesis, Mode, Record, Tender};
+use ledger::record::{Body, Envelope, Genesis, Message, Mode, Record, Tender};
 
 pub(crate) const FESTIVAL: FestivalId = FestivalId(1);
 pub(crate) const SHARD: ShardId = ShardId(3);
@@ -25,7 +26,7 @@ pub(crate) const TOP_UP_MAX: i64 = 15_000;
 pub(crate) const LARGEST: i64 = 20_000;
 
 /// Number, till, roles of the festival's devices.
-pub(crate) const DEVICES: [(u32, u32, &[Role]); 8] = [
+pub(crate) const DEVICES: [(u32, u32, &[Role]); 9] = [
     (BAR, 1, &[Role::Sell]),
     (OTHER_BAR, 2, &[Role::Sell]),
     (DESK, 3, &[Role::Pair, Role::TopUp, Role::Refund]),
@@ -34,6 +35,7 @@ pub(crate) const DEVICES: [(u32, u32, &[Role]); 8] = [
     (ALL_ROLES, 1, &[Role::Sell, Role::TopUp, Role::Refund, Role::Pair, Role::Supervise]),
     (OTHER_DESK, 4, &[Role::Pair, Role::TopUp, Role::Refund]),
     (SELLING_DESK, 3, &[Role::Sell]),
+    (ADMINISTRATOR, 4, &[Role::Administer]),
 ];
 pub(crate) const BAR: u32 = 1;
 pub(crate) const OTHER_BAR: u32 = 2;
@@ -43,6 +45,9 @@ pub(crate) const IDLE: u32 = 5;
 pub(crate) const ALL_ROLES: u32 = 6;
 pub(crate) const OTHER_DESK: u32 = 7;
 pub(crate) const SELLING_DESK: u32 = 8;
+pub(crate) const ADMINISTRATOR: u32 = 9;
+/// The vendor whose home lies in this shard.
+pub(crate) const HOME_VENDOR: u32 = 3;
 /// Enrolled nowhere.
 pub(crate) const STRANGER: u32 = 99;
 
@@ -104,7 +109,7 @@ pub(crate) fn lists() -> Lists {
         revoked: false,
     };
     Lists {
-        vendors: vec![vendor(1), vendor(2)],
+        vendors: vec![vendor(1), vendor(2), vendor(HOME_VENDOR)],
         items: ITEMS.into_iter().map(item).collect(),
         tills: TILLS.into_iter().map(till).collect(),
         devices: DEVICES.into_iter().map(device).collect(),
@@ -117,7 +122,7 @@ pub(crate) fn festival() -> Festival {
 
 /// The tag of band number `band`; bands 100 and more share their numbers with `band - 100`.
 pub(crate) fn tag(band: u32) -> Tag {
-    let number = TagNumber::new(u64::from(band % 100) * 32 + 3).unwrap();
+    let number = TagNumber::new(1 << 40 | (u64::from(band % 100) * 32 + 3)).unwrap();
     Tag { number, check: u64::from(band) << 32 | 7 }
 }
 
@@ -180,6 +185,14 @@ pub(crate) fn request(keys: &Keys, device: u32, counter: u64, band: u32, command
         replaces: None,
         command,
     };
+    request.content = keys.content(&request);
+    request
+}
+
+/// A well-formed request for the office of a vendor.
+pub(crate) fn to_office(keys: &Keys, device: u32, counter: u64, vendor: u32, command: Command) -> Request {
+    let mut request = request(keys, device, counter, 1, command);
+    request.tag = actors::office::tag(Office::Vendor(VendorId::new(vendor).unwrap()));
     request.content = keys.content(&request);
     request
 }
@@ -310,6 +323,17 @@ impl World {
     pub(crate) fn tap(&mut self, device: u32, counter: u64, band: u32, command: Command) -> Verdict {
         let request = request(&self.keys, device, counter, band, command);
         self.ask(&request).verdict()
+    }
+
+    /// Sales of the vendor whose home lies here arrive from another shard.
+    pub(crate) fn bring_home(&mut self, amount: i64) {
+        let from = ShardId(9);
+        let vendor = VendorId::new(HOME_VENDOR).unwrap();
+        let message = Message::Swept { vendor, currency: Currency::EUR, amount };
+        let number = self.state.channels().taken_from(from) + 1;
+        let at = self.state.ledger_time(self.clock);
+        let Receipt::Record(record) = self.state.receive(at, from, number, &message) else { panic!() };
+        self.push(record);
     }
 
     /// Moves the clock.

@@ -9,7 +9,8 @@ use actors::answer::{Answer, Movement, Statement, Verdict};
 use actors::codes::{Decline, Outcome, Refusal};
 use actors::command::{Command, Request};
 use actors::festival::Festival;
-use ledger::ids::{At, RecordNumber, RequestId, ShardId};
+use ledger::account::AccountKind;
+use ledger::ids::{At, Office, RecordNumber, RequestId, ShardId, WalletNumber};
 use ledger::record::{Body, Line, Record};
 
 use super::rules::{self, Expected, Moves, Rules};
@@ -41,6 +42,8 @@ pub struct Page {
     pub(super) purses: Timeline<[i64; 3]>,
     pub(super) open: Timeline<bool>,
     quarantined: Timeline<bool>,
+    /// What a vendor's home holds, on the page of the vendor's office.
+    home: Timeline<i64>,
     pub(super) last_sale: Timeline<LastSale>,
     pub(super) ids: BTreeMap<u64, Timeline<Known>>,
     /// Ids in the order they were first remembered, and from where on.
@@ -68,7 +71,11 @@ impl Page {
     }
 
     pub(super) fn total_at(&self, position: u64) -> i64 {
-        self.purses_at(position).iter().sum()
+        self.purses_at(position).iter().sum::<i64>() + self.home_at(position)
+    }
+
+    pub(super) fn home_at(&self, position: u64) -> i64 {
+        self.home.at(position).copied().unwrap_or_default()
     }
 
     pub(super) fn is_open_at(&self, position: u64) -> bool {
@@ -130,6 +137,11 @@ impl Book {
         self.page(wallet, position).map(|page| page.purses_at(position))
     }
 
+    /// What the home of a vendor holds at `position` of its shard.
+    pub fn home(&self, vendor: u64, position: u64) -> i64 {
+        self.page(vendor, position).map_or(0, |page| page.home_at(position))
+    }
+
     /// What the request's id came to, as the wallet remembered it at `position`.
     pub fn known(&self, request: &Request, position: u64) -> Option<Known> {
         self.page(request.tag.number.get(), position)?.known_at(request.id, position)
@@ -174,7 +186,8 @@ impl Book {
             return Err(Refusal::NotYourId);
         }
         let page = self.page(request.tag.number.get(), position);
-        if page.is_some_and(|page| page.check != request.tag.check) {
+        let office = is_office(request.tag.number.as_wallet()).then_some(0);
+        if page.map(|page| page.check).or(office).is_some_and(|check| check != request.tag.check) {
             return Err(Refusal::TagCollision);
         }
         if page.is_some_and(|page| page.quarantined.at(position) == Some(&true)) {
@@ -208,8 +221,13 @@ impl Book {
     }
 
     fn statement(&self, request: &Request, page: Option<&Page>, position: u64) -> Result<Statement, Refusal> {
-        self.rules.festival.device(request.device).ok_or(Refusal::Unauthenticated)?;
-        let page = page.filter(|page| page.is_open_at(position)).ok_or(Refusal::UnknownTag)?;
+        self.rules.may_read(request)?;
+        let nothing = Page::default();
+        let page = match page.filter(|page| page.is_open_at(position)) {
+            None if self.rules.vendor_of(request).is_none() => return Err(Refusal::UnknownTag),
+            None => self.page(request.tag.number.get(), position).unwrap_or(&nothing),
+            Some(page) => page,
+        };
         let newest = page.order.iter().rev().filter(|(from, _)| *from <= position);
         let movement = |(_, id): &(u64, u64)| {
             let id = RequestId::new(*id)?;
@@ -233,8 +251,21 @@ impl Book {
         Ok(Said::Record(rules::cancelled(page, request.id, known.record, position)))
     }
 
+    /// What a record does to vendors' homes stands on the pages of their offices, which begin with it.
+    fn enter_homes(&mut self, number: u64, record: &Record) {
+        let postings = record.entry.postings().iter();
+        for posting in postings.filter(|posting| posting.account.kind == AccountKind::VendorHome) {
+            let next = number + 1;
+            let fresh = || Page { born: next, ..Page::default() };
+            let page = self.pages.entry(posting.account.owner).or_insert_with(fresh);
+            page.home.set(next, page.home_at(number) - posting.minor);
+            page.changes.push(next);
+        }
+    }
+
     /// Writes a durable record down.
     pub fn enter(&mut self, number: u64, record: &Record) {
+        self.enter_homes(number, record);
         let Some(wallet) = record.envelope.wallet else { return };
         // A message for a band that nobody opened brings no wallet into being.
         let message = matches!(record.body, Body::Delivered { .. } | Body::DeadLettered { .. });
@@ -263,6 +294,11 @@ impl Book {
         }
         page.remember(number, record);
     }
+}
+
+/// Whether an office has this number.
+fn is_office(number: WalletNumber) -> bool {
+    Office::of(number).is_some()
 }
 
 impl Page {

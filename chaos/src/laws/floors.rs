@@ -1,6 +1,7 @@
-//! L2: no purse passes its floor. The shadow (the engine's own `apply`) and the book (a naive sum of
+//! L2: no purse and no vendor's home passes its floor. The shadow (the engine's own `apply`) and the book (a naive sum of
 //! postings) must agree about every wallet that a record touches.
 
+use ledger::account::AccountKind;
 use ledger::ids::ShardId;
 use ledger::law::Law;
 use ledger::record::Record;
@@ -11,6 +12,13 @@ use super::{Verdict, Violation};
 
 /// After a record of `shard`.
 pub fn record(shard: ShardId, number: u64, record: &Record, book: &Book, shadow: &Shadow) -> Verdict {
+    for posting in record.entry.postings().iter().filter(|p| p.account.kind == AccountKind::VendorHome) {
+        let home = book.home(posting.account.owner, number + 1);
+        if home < 0 {
+            let what = format!("shard {shard} record {number}: {} holds {home}", posting.account);
+            return Err(Violation::new(Law::Floors, what));
+        }
+    }
     let Some(wallet) = record.envelope.wallet else { return Ok(()) };
     let purses = book.purses(wallet.get(), number + 1).unwrap_or_default();
     let replica = shadow.states()[usize::from(shard.0)].balances(wallet).unwrap_or_default();

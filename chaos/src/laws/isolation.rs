@@ -26,6 +26,7 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
         Body::ToppedUp { tender: Tender::Bonus, .. } => Role::Supervise,
         Body::Purchased { .. } => Role::Sell,
         Body::Voided { .. } => Role::Refund,
+        Body::PaidOut { .. } => Role::Administer,
         _ => return Ok(()),
     };
     if !device.roles.has(role) {

@@ -8,7 +8,7 @@ use actors::codes::{Decline, Refusal};
 use actors::command::{AskedLine, Command, Request};
 use actors::festival::{Festival, Hours, Interval, Item, Purse, Role, Standing, Till};
 use ledger::account::AccountKind;
-use ledger::ids::{At, ItemId, RequestId, WalletNumber};
+use ledger::ids::{At, ItemId, Office, RequestId, VendorId, WalletNumber};
 use ledger::record::{Line, Record, Tender};
 
 use super::book::Page;
@@ -134,10 +134,19 @@ impl Rules {
         if request.command == Command::Open {
             self.may(request, Role::Pair)?;
             till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
+            if Office::of(request.tag.number.as_wallet()).is_some() {
+                return Err(Refusal::NotThisOffice);
+            }
             if let Some(why) = shut {
                 return Ok(Expected::no(why));
             }
             return Ok(open.map_or(Expected::nothing(), |_| Expected::no(Decline::AlreadyOpen)));
+        }
+        if let Command::PayOut { amount } = &request.command {
+            self.may(request, Role::Administer)?;
+            till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
+            request.operator.ok_or(Refusal::NoOperator)?;
+            return self.pay_out(request, page.map_or(0, |page| page.home_at(position)), *amount);
         }
         let page = open.ok_or(Refusal::UnknownTag)?;
         match &request.command {
@@ -175,7 +184,9 @@ impl Rules {
                 let expected = self.transfer(request, page.purses_at(position)[0], *payee, *amount)?;
                 Ok(shut.map_or(expected, Expected::no))
             }
-            Command::Open | Command::Balance | Command::Cancel | Command::Lookup => Err(Refusal::Internal),
+            Command::Open | Command::PayOut { .. } | Command::Balance | Command::Cancel | Command::Lookup => {
+                Err(Refusal::Internal)
+            }
         }
     }
 
@@ -205,6 +216,34 @@ impl Rules {
     fn may(&self, request: &Request, role: Role) -> Result<(), Refusal> {
         let device = self.festival.device(request.device);
         device.filter(|device| device.roles.has(role)).map(|_| ()).ok_or(Refusal::NotYourRole)
+    }
+
+    /// Whether a device may read a balance: a wallet's any, a vendor's home the administrator's.
+    pub fn may_read(&self, request: &Request) -> Result<(), Refusal> {
+        self.festival.device(request.device).ok_or(Refusal::Unauthenticated)?;
+        if self.vendor_of(request).is_some() { self.may(request, Role::Administer) } else { Ok(()) }
+    }
+
+    /// The vendor of this festival whose office is addressed.
+    pub fn vendor_of(&self, request: &Request) -> Option<VendorId> {
+        let Some(Office::Vendor(vendor)) = Office::of(request.tag.number.as_wallet()) else { return None };
+        self.festival.vendors().iter().map(|known| known.id).find(|known| *known == vendor)
+    }
+
+    /// Only what the vendor's home holds may leave, and it leaves for what is due.
+    fn pay_out(&self, request: &Request, held: i64, amount: i64) -> Result<Expected, Refusal> {
+        let vendor = self.vendor_of(request).ok_or(Refusal::NotThisOffice)?;
+        if amount <= 0 {
+            return Err(Refusal::AmountZero);
+        }
+        if amount > held {
+            return Ok(Expected::no(Decline::InsufficientFunds));
+        }
+        let owner = vendor.get().into();
+        Ok(Expected::moving(vec![
+            (AccountKind::VendorHome, owner, amount),
+            (AccountKind::PayoutsDue, owner, -amount),
+        ]))
     }
 
     /// Only money that was paid in may leave, and it leaves for transit.

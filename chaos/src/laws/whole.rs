@@ -9,6 +9,7 @@ use ledger::law::Law;
 use ledger::record::{Body, Mail, Message, Sent, Taken};
 
 use super::{Seen, Verdict, Violation};
+use crate::world::tally::Row;
 
 /// From one shard to another.
 type Way = (u16, u16);
@@ -26,6 +27,7 @@ pub struct Whole {
     transit: i128,
     returned: u64,
     swept: u64,
+    paid_out: u64,
 }
 
 impl Whole {
@@ -47,6 +49,8 @@ impl Whole {
         }
         self.returned += u64::from(mail.sent.iter().any(|sent| sent.message.is_return()));
         self.swept += u64::from(matches!(seen.record.body, Body::Swept { .. }));
+        let paid_out = matches!(seen.record.body, Body::PaidOut { .. }) && seen.record.decline.is_none();
+        self.paid_out += u64::from(paid_out);
         if let Body::Acknowledged { to, up_to } = &seen.record.body {
             let taken = self.channels.get(&(seen.shard.0, to.0)).map_or(0, |channel| channel.taken);
             if usize::try_from(*up_to).map_or(true, |up_to| up_to > taken) {
@@ -114,10 +118,11 @@ impl Whole {
         self.on_the_way().count()
     }
 
-    /// Messages taken so far, those that were sent back, stripes swept.
-    pub fn counts(&self) -> (u64, u64, u64) {
+    /// Messages taken so far, those that were sent back, stripes swept, payouts decided.
+    pub fn counts(&self) -> [(Row, u64); 4] {
         let taken = self.channels.values().map(|channel| channel.taken as u64).sum();
-        (taken, self.returned, self.swept)
+        let Self { returned, swept, paid_out, .. } = *self;
+        [(Row::Taken, taken), (Row::Returned, returned), (Row::Swept, swept), (Row::PaidOut, paid_out)]
     }
 
     /// When nothing fails any more and time has passed: nothing is on its way.

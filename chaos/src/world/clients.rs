@@ -168,8 +168,9 @@ impl Clients {
 
     fn read(&mut self, rng: &mut Rng, tally: &mut Tally) -> Option<Rc<Request>> {
         tally.hit(Row::Reader);
-        let device = rng.u32(1..=7);
-        let (counter, tag) = (self.count(device), self.tag(rng));
+        let device = rng.u32(1..=8);
+        let tag = if rng.u8(0..8) == 0 { fixture::office(rng.u32(1..=3))? } else { self.tag(rng) };
+        let counter = self.count(device);
         let request = self.build(device, counter, tag, Command::Balance)?;
         Some(self.wish(request))
     }
@@ -234,7 +235,8 @@ impl Clients {
                 (5 + rng.u32(0..2), Command::TopUp { tender, amount })
             }
             42..48 => return self.once_more(rng),
-            48..84 => {
+            48..54 => return self.pay_out(rng),
+            54..84 => {
                 let device = [1, 2, 3, 6][rng.usize(0..4)];
                 (device, basket(rng, device))
             }
@@ -250,6 +252,14 @@ impl Clients {
         };
         let counter = self.count(device);
         self.build(device, counter, tag, command)
+    }
+
+    /// A vendor is paid out some of its home, or more than all of it.
+    fn pay_out(&mut self, rng: &mut Rng) -> Option<Request> {
+        let office = fixture::office(rng.u32(1..=fixture::FOREIGN_VENDOR))?;
+        let counter = self.count(fixture::ADMINISTRATOR);
+        let amount = rng.i64(1..=fixture::LARGEST);
+        self.build(fixture::ADMINISTRATOR, counter, office, Command::PayOut { amount })
     }
 
     /// The customer is rung up a second time under a new id.
@@ -347,6 +357,7 @@ fn spoil_command(rng: &mut Rng, command: &mut Command) {
             }
         }
         Command::Transfer { amount, .. } => *amount = [0, -5, fixture::LARGEST + 1][rng.usize(0..3)],
+        Command::PayOut { amount } => *amount = -*amount,
         Command::Void { sale } => *sale = RequestId::new(sale.get() + 1_000).unwrap_or(*sale),
         _ => {}
     }

@@ -8,7 +8,7 @@ use actors::festival::{
     Settings, Standing, Till, Vendor,
 };
 use ledger::ids::{
-    At, DeviceNumber, FestivalId, ItemId, LedgerId, OperatorId, RequestId, TillId, VendorId, Version,
+    At, DeviceNumber, FestivalId, ItemId, LedgerId, Office, OperatorId, RequestId, TillId, VendorId, Version,
 };
 use ledger::money::{Currency, VatRate};
 use ledger::record::{Genesis, Mode};
@@ -29,7 +29,7 @@ pub const LARGEST: i64 = 3_000;
 pub const START: At = At(1_780_000_000_000_000);
 
 /// Number, till and roles of each device.
-pub const DEVICES: [(u32, u32, &[Role]); 7] = [
+pub const DEVICES: [(u32, u32, &[Role]); 8] = [
     (1, 1, &[Role::Sell]),
     (2, 2, &[Role::Sell]),
     (3, 1, &[Role::Sell, Role::Refund]),
@@ -37,7 +37,12 @@ pub const DEVICES: [(u32, u32, &[Role]); 7] = [
     (5, 3, &[Role::Pair, Role::TopUp, Role::Supervise]),
     (6, 2, &[Role::Sell, Role::TopUp, Role::Refund, Role::Pair, Role::Supervise]),
     (7, 1, &[]),
+    (ADMINISTRATOR, 3, &[Role::Administer]),
 ];
+/// Who decides payouts.
+pub const ADMINISTRATOR: u32 = 8;
+/// A vendor that is not of the festival.
+pub const FOREIGN_VENDOR: u32 = 3;
 /// A device that was never enrolled.
 pub const STRANGER: u32 = 99;
 /// Number and vendor of each till; vendor 0 is a desk.
@@ -49,6 +54,11 @@ pub const ITEMS: [(u32, u32, u32, u16); 5] =
 /// The keys of the simulated ledger.
 pub fn keys() -> Keys {
     Keys::derive(&[0x11; 32])
+}
+
+/// The office of a vendor in the place of a tag.
+pub fn office(vendor: u32) -> Option<Tag> {
+    VendorId::new(vendor).map(|vendor| actors::office::tag(Office::Vendor(vendor)))
 }
 
 /// The tag of a band.

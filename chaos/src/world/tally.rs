@@ -22,7 +22,7 @@ const DECLINES: [Decline; 11] = [
 ];
 
 /// Refusals that the engine and its actors can produce; malformed bytes end in the gateway.
-const REFUSALS: [Refusal; 19] = [
+const REFUSALS: [Refusal; 20] = [
     Refusal::Unauthenticated,
     Refusal::NotYourRole,
     Refusal::NotYourId,
@@ -42,6 +42,7 @@ const REFUSALS: [Refusal; 19] = [
     Refusal::LinesDoNotAddUp,
     Refusal::AmountTooSmall,
     Refusal::SameWallet,
+    Refusal::NotThisOffice,
 ];
 
 macro_rules! rows {
@@ -96,6 +97,7 @@ rows! {
     Taken = "code" "message taken",
     Returned = "code" "message sent back",
     Swept = "code" "stripe swept home",
+    PaidOut = "code" "vendor paid out",
     OpenedClean = "recovery" "opened, tail whole",
     TornTail = "recovery" "opened, torn tail cut",
     Reopened = "recovery" "reopened in the process after the store died",

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use actors::replay::decide_again;
 use actors::shard_state::{Decision, ShardState};
 use actors::wallet::Balances;
-use ledger::ids::{DeviceNumber, RecordNumber, RequestId, ShardId, Version};
-use ledger::money::Currency;
+use ledger::ids::{DeviceNumber, RecordNumber, RequestId, ShardId, Version, WalletNumber};
+use ledger::money::{Amount, Currency};
 use ledger::record::{Body, Record};
 
 use super::reading::each_block;
@@ -36,6 +36,15 @@ pub enum Again {
     Other(String),
 }
 
+/// What an actor holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A wallet its purses.
+    Purses(Balances),
+    /// A vendor's office the vendor's home account.
+    Home(i64),
+}
+
 /// One record that a request caused, or that took its sale back.
 #[derive(Clone, Debug)]
 pub struct Explained {
@@ -51,10 +60,10 @@ pub struct Explained {
     pub configuration: Option<(Version, String)>,
     /// Currency of its block.
     pub currency: Currency,
-    /// The wallet before; `None` if it had not come into being.
-    pub before: Option<Balances>,
-    /// The wallet after.
-    pub after: Option<Balances>,
+    /// What the actor held before; `None` if it had not come into being.
+    pub before: Option<Held>,
+    /// What it held after.
+    pub after: Option<Held>,
     /// What deciding again came to.
     pub again: Again,
 }
@@ -149,10 +158,10 @@ impl Replay {
             return self.state.apply(number, record);
         }
         let wallet = record.envelope.wallet;
-        let balances = |state: &ShardState| wallet.and_then(|wallet| state.balances(wallet));
+        let held = |state: &ShardState| wallet.and_then(|wallet| held(state, wallet));
         let adopted = self.state.adopted();
         let configuration = adopted.map(|adopted| (adopted.version, adopted.festival.name.clone()));
-        let before = balances(&self.state);
+        let before = held(&self.state);
         let again = self.again(record);
         self.state.apply(number, record);
         self.explained.push(Explained {
@@ -163,7 +172,7 @@ impl Replay {
             configuration,
             currency,
             before,
-            after: balances(&self.state),
+            after: held(&self.state),
             again,
         });
     }
@@ -182,6 +191,11 @@ impl Replay {
             None => Again::Other("nothing: the record cannot be turned back into its request".to_owned()),
         }
     }
+}
+
+fn held(state: &ShardState, number: WalletNumber) -> Option<Held> {
+    let home = state.home_of(number).map(Held::Home);
+    home.or_else(|| state.balances(number).map(Held::Purses))
 }
 
 /// Shows what [`explain`] found. `true` if every record could be decided again.
@@ -205,11 +219,13 @@ fn print_one(one: &Explained, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some((version, name)) = configuration {
         writeln!(out, "  decided under configuration {version} of {name:?}")?;
     }
-    let balances = |balances: &Option<Balances>| {
-        balances.as_ref().map_or("no wallet".to_owned(), |balances| show::balances(balances, *currency))
+    let held = |held: &Option<Held>| match held {
+        None => "no wallet".to_owned(),
+        Some(Held::Purses(balances)) => show::balances(balances, *currency),
+        Some(Held::Home(minor)) => format!("the vendor's home holds {}", Amount::new(*minor, *currency)),
     };
-    writeln!(out, "  before: {}", balances(before))?;
-    writeln!(out, "  after:  {}", balances(after))?;
+    writeln!(out, "  before: {}", held(before))?;
+    writeln!(out, "  after:  {}", held(after))?;
     match again {
         Again::Same => writeln!(out, "  decided again: the same record")?,
         Again::Other(what) => writeln!(out, "  decided again: {what}")?,

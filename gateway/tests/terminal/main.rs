@@ -7,6 +7,7 @@ mod codes;
 mod hostile;
 mod limits;
 mod loops;
+mod offices;
 mod requests;
 mod shutdown;
 mod support;

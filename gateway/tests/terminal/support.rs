@@ -32,6 +32,8 @@ use wire::{FrameKind, Hello, Line, Request, RequestId, RequestsWriter, Tender, U
 pub const SELLER: u32 = 1;
 /// Opens, tops up and refunds at till 2, the desk.
 pub const DESK: u32 = 2;
+/// Decides payouts, at the desk.
+pub const ADMINISTRATOR: u32 = 3;
 /// Price of item 1.
 pub const BEER: u32 = 650;
 pub const LEDGER: LedgerId = LedgerId([9; 16]);
@@ -84,6 +86,7 @@ pub fn festival() -> Festival {
         devices: vec![
             device(SELLER, 1, &[Role::Sell]),
             device(DESK, 2, &[Role::Pair, Role::TopUp, Role::Refund, Role::Supervise]),
+            device(ADMINISTRATOR, 2, &[Role::Administer]),
         ],
     };
     Festival::new(settings, lists).unwrap()

@@ -73,11 +73,13 @@ pub enum Command {
     Lookup = 7,
     /// Sends `amount` to another wallet.
     Transfer = 8,
+    /// Decides a payout of `amount` to the vendor whose office is addressed.
+    PayOut = 16,
 }
 
 impl Command {
     /// All commands, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OpenWallet,
         Self::TopUp,
         Self::Purchase,
@@ -86,6 +88,7 @@ impl Command {
         Self::Cancel,
         Self::Lookup,
         Self::Transfer,
+        Self::PayOut,
     ];
 
     /// The command with this number, if this version knows it.
@@ -100,6 +103,7 @@ impl Command {
             6 => Self::Cancel,
             7 => Self::Lookup,
             8 => Self::Transfer,
+            16 => Self::PayOut,
             _ => return None,
         })
     }
@@ -121,6 +125,7 @@ impl Command {
             Self::Cancel => "cancel",
             Self::Lookup => "lookup",
             Self::Transfer => "transfer",
+            Self::PayOut => "pay_out",
         }
     }
 
@@ -133,8 +138,29 @@ impl Command {
     /// Whether a decided answer consumes the request's id.
     #[inline]
     pub fn consumes_id(self) -> bool {
-        matches!(self, Self::OpenWallet | Self::TopUp | Self::Purchase | Self::Void | Self::Transfer)
+        !matches!(self, Self::Balance | Self::Cancel | Self::Lookup)
     }
+
+    /// Whom it may be addressed to.
+    #[inline]
+    pub fn addressee(self) -> Addressee {
+        match self {
+            Self::PayOut => Addressee::Office,
+            Self::Balance | Self::Cancel | Self::Lookup => Addressee::Either,
+            _ => Addressee::Tag,
+        }
+    }
+}
+
+/// Whom a command may be addressed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Addressee {
+    /// A tag.
+    Tag,
+    /// An office, which has no UID and is named behind the head.
+    Office,
+    /// The one or the other.
+    Either,
 }
 
 /// What kind of answer it is. Enough to act on, even when the code is newer than the terminal.

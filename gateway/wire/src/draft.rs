@@ -7,7 +7,9 @@ use crate::codes::Command;
 use crate::error::WireError;
 use crate::frame::{FrameKind, FrameWriter};
 use crate::id::{RequestId, Uid};
-use crate::limits::{LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUESTS_IN_FRAME, PAYEE, REQUEST_HEAD};
+use crate::limits::{
+    LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUESTS_IN_FRAME, MAX_UID, OFFICE, PAYEE, REQUEST_HEAD,
+};
 use crate::request::{Flags, Line, Tender};
 
 /// A request to be sent. Build it with one of the constructors, then set what else is known.
@@ -21,8 +23,10 @@ pub struct Request<'a> {
     pub wait_ms: u32,
     /// The request's id; for cancel and lookup the id in question.
     pub id: RequestId,
-    /// The tag.
-    pub uid: Uid,
+    /// The tag; `None` addresses an office.
+    pub uid: Option<Uid>,
+    /// The vendor whose office is addressed instead of a tag; 0 is the festival's own.
+    pub office: Option<u32>,
     /// The till, as the welcome names it; 0 takes the device's own of that moment.
     pub till: u32,
     /// When it happened, microseconds since 1970 UTC; 0 is absent.
@@ -46,14 +50,25 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// A request of an office with nothing but its command and id: `vendor`'s, or with 0 the festival's.
+    pub fn of_office(command: Command, id: RequestId, vendor: u32) -> Self {
+        let target = if command.names_its_target() { id } else { RequestId::NONE };
+        Self { uid: None, office: Some(vendor), target, ..Self::nothing(command, id) }
+    }
+
     /// A request with nothing but its command, id and tag.
     pub fn bare(command: Command, id: RequestId, uid: Uid) -> Self {
+        Self { uid: Some(uid), ..Self::nothing(command, id) }
+    }
+
+    fn nothing(command: Command, id: RequestId) -> Self {
         Self {
             command,
             flags: Flags::default(),
             wait_ms: 0,
             id,
-            uid,
+            uid: None,
+            office: None,
             till: 0,
             happened: 0,
             amount: 0,
@@ -93,6 +108,11 @@ impl<'a> Request<'a> {
         Self { amount, payee: Some(payee), ..Self::bare(Command::Transfer, id, payer) }
     }
 
+    /// Pays out to a vendor; money leaves, so it names an operator.
+    pub fn pay_out(id: RequestId, vendor: u32, amount: i64, operator: u32) -> Self {
+        Self { amount, operator, ..Self::of_office(Command::PayOut, id, vendor) }
+    }
+
     /// Reads balance and last movements.
     pub fn balance(id: RequestId, uid: Uid) -> Self {
         Self::bare(Command::Balance, id, uid)
@@ -110,7 +130,8 @@ impl<'a> Request<'a> {
 
     /// Bytes of this request on the wire.
     pub fn size(&self) -> usize {
-        REQUEST_HEAD + self.lines.len() * LINE + self.payee.map_or(0, |_| PAYEE)
+        let office = self.office.map_or(0, |_| OFFICE);
+        REQUEST_HEAD + self.lines.len() * LINE + self.payee.map_or(0, |_| PAYEE) + office
     }
 
     /// Appends the request to `out`; `false` (and nothing appended) when it has more than 64 lines.
@@ -132,6 +153,11 @@ impl<'a> Request<'a> {
         if let Some(payee) = &self.payee {
             out.extend_from_slice(&payee_bytes(payee));
         }
+        if let Some(vendor) = self.office {
+            let mut bytes = [0; OFFICE];
+            put::<0, 4, OFFICE>(&mut bytes, vendor.to_le_bytes());
+            out.extend_from_slice(&bytes);
+        }
         true
     }
 
@@ -139,13 +165,13 @@ impl<'a> Request<'a> {
         const N: usize = REQUEST_HEAD;
         let mut head = [0; N];
         // A Uid has at most ten bytes.
-        let uid_length = u8::try_from(self.uid.as_bytes().len()).unwrap_or(0);
+        let uid_length = self.uid.map_or(0, |uid| u8::try_from(uid.as_bytes().len()).unwrap_or(0));
         put::<0, 2, N>(&mut head, length.to_le_bytes());
         put::<2, 2, N>(&mut head, [self.command.number(), self.flags.0]);
         put::<4, 4, N>(&mut head, self.wait_ms.to_le_bytes());
         put::<8, 8, N>(&mut head, self.id.raw().to_le_bytes());
         put::<16, 1, N>(&mut head, [uid_length]);
-        put::<17, 10, N>(&mut head, self.uid.padded());
+        put::<17, 10, N>(&mut head, self.uid.map_or([0; MAX_UID], |uid| uid.padded()));
         put::<27, 1, N>(&mut head, [lines]);
         put::<28, 4, N>(&mut head, self.till.to_le_bytes());
         put::<32, 8, N>(&mut head, self.happened.to_le_bytes());

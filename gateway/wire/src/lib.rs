@@ -24,7 +24,7 @@ mod request;
 mod session;
 
 pub use answer::{Answer, Answers, Movement, Outcome, Statement, answers, push_answers, push_statement};
-pub use codes::{Class, Command, Decline, Read, Refusal};
+pub use codes::{Addressee, Class, Command, Decline, Read, Refusal};
 pub use draft::{Request, RequestsWriter, set_wait};
 pub use error::WireError;
 pub use frame::{Frame, FrameKind, FrameWriter, Header, parse_header, push_empty, split_frame};

@@ -33,6 +33,9 @@ pub const LINE: usize = 12;
 /// Bytes behind a transfer's head that name the payee.
 pub const PAYEE: usize = 12;
 
+/// Bytes behind a head that name an office: instead of a tag, which an office has none of.
+pub const OFFICE: usize = 8;
+
 /// Lines in one request: four times the longest receipt a bar prints; keeps a record under a kilobyte.
 pub const MAX_LINES: usize = 64;
 

@@ -3,11 +3,11 @@
 //! Laws: L4 (the id is readable even in a request that is refused), L12 (lengths before anything else).
 
 use crate::bytes::{i64_at, u8_at, u16_at, u32_at, u64_at, uid10_at};
-use crate::codes::{Command, Refusal};
+use crate::codes::{Addressee, Command, Refusal};
 use crate::error::WireError;
 use crate::frame::FrameKind;
 use crate::id::{RequestId, Uid};
-use crate::limits::{LINE, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, PAYEE, REQUEST_HEAD};
+use crate::limits::{LINE, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, OFFICE, PAYEE, REQUEST_HEAD};
 
 /// How money comes in at a top-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,6 +113,9 @@ pub enum BadRequest {
     /// A transfer that does not say for whom.
     #[error("a transfer without the 12 bytes of its payee")]
     NoPayee,
+    /// A command for an office that does not say for which.
+    #[error("a command for an office without the 8 bytes that name it")]
+    NoOffice,
     /// A cancel or lookup whose request id and target differ.
     #[error("cancel and lookup carry the same id as request id and target")]
     TargetDiffers,
@@ -132,6 +135,7 @@ impl BadRequest {
             | Self::NoTender
             | Self::NoTarget
             | Self::NoPayee
+            | Self::NoOffice
             | Self::TargetDiffers => Refusal::Malformed,
         }
     }
@@ -155,7 +159,8 @@ pub struct Malformed {
 pub struct RequestView<'a> {
     head: &'a [u8; REQUEST_HEAD],
     lines: &'a [[u8; LINE]],
-    payee: Option<&'a [u8; PAYEE]>,
+    /// What stands behind the head of a request without lines.
+    tail: &'a [u8],
     command: Command,
 }
 
@@ -186,8 +191,8 @@ impl<'a> RequestView<'a> {
             .0
             .get(..usize::from(count))
             .ok_or(BadRequest::LinesMissing { lines: count, length: REQUEST_HEAD + rest.len() })?;
-        let payee = if command == Command::Transfer { rest.first_chunk() } else { None };
-        let view = Self { head, lines, payee, command };
+        let tail = if count == 0 { rest } else { &[] };
+        let view = Self { head, lines, tail, command };
         view.check_names()?;
         view.check_command()?;
         Ok(view)
@@ -198,13 +203,23 @@ impl<'a> RequestView<'a> {
         if self.id().counter() == 0 {
             return Err(BadRequest::Counter);
         }
-        let uid = u8_at::<16, _>(self.head);
-        if !Uid::length_is_sane(uid) {
-            return Err(BadRequest::UidLength(uid));
-        }
+        self.check_addressee()?;
         match u8_at::<66, _>(self.head) {
             0..=2 => Ok(()),
             unknown => Err(BadRequest::Tender(unknown)),
+        }
+    }
+
+    /// A tag has a UID of some length that UIDs have, an office none: it is named behind the head.
+    #[inline]
+    fn check_addressee(&self) -> Result<(), BadRequest> {
+        let uid = u8_at::<16, _>(self.head);
+        match (self.command.addressee(), uid) {
+            (Addressee::Office | Addressee::Either, 0) => {
+                self.office().map(|_| ()).ok_or(BadRequest::NoOffice)
+            }
+            (Addressee::Tag | Addressee::Either, length) if Uid::length_is_sane(length) => Ok(()),
+            (_, length) => Err(BadRequest::UidLength(length)),
         }
     }
 
@@ -228,7 +243,7 @@ impl<'a> RequestView<'a> {
     }
 
     fn check_payee(&self) -> Result<(), BadRequest> {
-        let payee = self.payee.ok_or(BadRequest::NoPayee)?;
+        let payee = self.tail.first_chunk::<PAYEE>().ok_or(BadRequest::NoPayee)?;
         let length = u8_at::<0, _>(payee);
         if Uid::length_is_sane(length) { Ok(()) } else { Err(BadRequest::UidLength(length)) }
     }
@@ -257,7 +272,7 @@ impl<'a> RequestView<'a> {
         RequestId::from_raw(u64_at::<8, _>(self.head))
     }
 
-    /// The tag's UID: 4, 7 or 10 bytes.
+    /// The tag's UID: 4, 7 or 10 bytes; none where an office is addressed.
     #[inline]
     pub fn uid(&self) -> &'a [u8] {
         let length = usize::from(u8_at::<16, _>(self.head));
@@ -266,9 +281,19 @@ impl<'a> RequestView<'a> {
 
     /// Transfer: the UID of the tag that is to have the money; else nothing.
     pub fn payee(&self) -> &'a [u8] {
-        let Some(payee) = self.payee else { return &[] };
+        let payee = self.tail.first_chunk::<PAYEE>().filter(|_| self.command == Command::Transfer);
+        let Some(payee) = payee else { return &[] };
         let length = usize::from(u8_at::<0, _>(payee));
         payee.get(1..=length).unwrap_or_default()
+    }
+
+    /// The vendor whose office is addressed instead of a tag; 0 is the festival's own office.
+    #[inline]
+    pub fn office(&self) -> Option<u32> {
+        if u8_at::<16, _>(self.head) != 0 {
+            return None;
+        }
+        self.tail.first_chunk::<OFFICE>().map(u32_at::<0, OFFICE>)
     }
 
     /// The tag's UID as a value of its own.

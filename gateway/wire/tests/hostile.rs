@@ -111,11 +111,16 @@ fn a_bad_request_is_refused_alone_under_its_id() {
     let void = encoded(&Request::void(id(2), uid(), RequestId::from_raw(1), 4));
     let cancel = encoded(&Request::cancel(id(2), uid()));
     let transfer = encoded(&Request::transfer(id(2), uid(), uid(), 500));
+    let pay_out = encoded(&Request::pay_out(id(2), 4, 500, 1));
     let table: &[(&[u8], usize, u8, BadRequest, Refusal)] = &[
         (&purchase, 2, 0, BadRequest::Command(0), Refusal::Unsupported),
         (&purchase, 2, 9, BadRequest::Command(9), Refusal::Unsupported),
         (&purchase, 2, Command::TopUp.number(), BadRequest::StrayLines, Refusal::Malformed),
         (&purchase, 16, 5, BadRequest::UidLength(5), Refusal::Malformed),
+        (&purchase, 16, 0, BadRequest::UidLength(0), Refusal::Malformed),
+        (&transfer, 16, 0, BadRequest::UidLength(0), Refusal::Malformed),
+        (&pay_out, 16, 7, BadRequest::UidLength(7), Refusal::Malformed),
+        (&cancel, 16, 0, BadRequest::NoOffice, Refusal::Malformed),
         (&purchase, 16, 255, BadRequest::UidLength(255), Refusal::Malformed),
         (&purchase, 27, 0, BadRequest::NoLines, Refusal::Malformed),
         (&purchase, 27, 2, BadRequest::LinesMissing { lines: 2, length: 84 }, Refusal::Malformed),

@@ -19,8 +19,9 @@ use wire::{
 fn same(view: &RequestView<'_>, sent: &Request<'_>) {
     assert_eq!(view.command(), sent.command);
     assert_eq!((view.flags(), view.wait_ms(), view.id()), (sent.flags, sent.wait_ms, sent.id));
-    assert_eq!((view.uid(), view.owned_uid()), (sent.uid.as_bytes(), Some(sent.uid)));
-    assert_eq!(view.uid_field(), sent.uid.padded());
+    assert_eq!((view.owned_uid(), view.office()), (sent.uid, sent.office));
+    assert_eq!(view.uid(), sent.uid.as_ref().map_or(&[][..], wire::Uid::as_bytes));
+    assert_eq!(view.uid_field(), sent.uid.map_or([0; 10], |uid| uid.padded()));
     assert_eq!((view.till(), view.happened(), view.amount()), (sent.till, sent.happened, sent.amount));
     assert_eq!((view.target(), view.tag_counter()), (sent.target, sent.tag_counter));
     assert_eq!((view.operator(), view.zone(), view.tender()), (sent.operator, sent.zone, sent.tender));

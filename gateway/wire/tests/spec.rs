@@ -73,6 +73,7 @@ fn layouts_have_no_gaps_and_the_sizes_of_the_crate() {
         ("request", limits::REQUEST_HEAD),
         ("line", limits::LINE),
         ("payee", limits::PAYEE),
+        ("office", limits::OFFICE),
         ("answer", limits::ANSWER),
         ("movement", limits::MOVEMENT),
         ("notice", limits::NOTICE),

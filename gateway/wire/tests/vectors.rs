@@ -9,9 +9,9 @@ mod document;
 
 use document::vectors;
 use wire::{
-    Answer, Class, ConnectionLimits, Decline, Fault, Flags, FrameKind, FromServer, FromTerminal, Hello, Line,
-    Movement, Notice, Position, Read, Refusal, Request, RequestId, RequestsWriter, Roles, Tender, Uid,
-    Welcome, WireError, push_answers, push_empty, push_statement, split_frame,
+    Answer, Class, Command, ConnectionLimits, Decline, Fault, Flags, FrameKind, FromServer, FromTerminal,
+    Hello, Line, Movement, Notice, Position, Read, Refusal, Request, RequestId, RequestsWriter, Roles,
+    Tender, Uid, Welcome, WireError, push_answers, push_empty, push_statement, split_frame,
 };
 
 const EVENING: i64 = 1_782_928_800_000_000;
@@ -99,6 +99,8 @@ fn of_terminal(name: &str) -> Option<Vec<u8>> {
         "balance" => frame(&[Request::balance(id(1004), uid())]),
         "cancel" => frame(&[Request::cancel(id(1002), uid())]),
         "transfer" => frame(&[at_till(Request::transfer(id(1009), uid(), small, 1500))]),
+        "pay_out" => frame(&[at_till(Request::pay_out(id(1010), 21, 250_000, 31))]),
+        "cancel of a pay_out" => frame(&[Request::of_office(Command::Cancel, id(1010), 21)]),
         "lookup" => frame(&[Request::lookup(id(1002), uid())]),
         "batch" => {
             frame(&[at_till(Request::purchase(id(1005), uid(), &one)), Request::balance(id(1006), small)])
@@ -169,7 +171,7 @@ fn of_server(name: &str) -> Option<Vec<u8>> {
 #[test]
 fn the_crate_writes_the_vectors_of_the_document() {
     let all = vectors();
-    assert_eq!(all.len(), 29, "a vector was added or lost");
+    assert_eq!(all.len(), 31, "a vector was added or lost");
     for (name, hex) in all {
         let bytes =
             of_terminal(name).or_else(|| of_server(name)).unwrap_or_else(|| panic!("unknown vector {name}"));

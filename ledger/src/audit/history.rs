@@ -5,7 +5,7 @@
 use super::finding::{Finding, Fork, Kept, Place, Rule};
 use super::requests::{Claim, Done, Effect, Key, Known, Requests, State};
 use super::wallets::Wallets;
-use crate::ids::{FestivalId, RecordNumber, RequestId, WalletNumber};
+use crate::ids::{FestivalId, Office, RecordNumber, RequestId, WalletNumber};
 use crate::record::{Body, Message, Record};
 
 /// Where findings about one record go.
@@ -166,6 +166,7 @@ impl History {
             Body::Purchased { .. } => self.spend(deed, Effect::Purchased, found),
             Body::Voided { sale, position } => self.void(deed, *sale, *position, found),
             Body::TransferSent { .. } => self.transfer(deed, found),
+            Body::PaidOut { .. } => self.pay_out(deed, found),
             _ => {}
         }
     }
@@ -247,6 +248,14 @@ impl History {
             if let Message::Transfer { festival, .. } = &sent.message {
                 self.same_festival(deed.index, *festival, found);
             }
+        }
+    }
+
+    /// A payout is decided where the vendor's home lies, by the vendor's office.
+    fn pay_out(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
+        self.claim(deed, Effect::PaidOut, found);
+        if !matches!(Office::of(deed.wallet), Some(Office::Vendor(_))) {
+            found.say(Rule::Opening, || format!("{} is no vendor's office", deed.wallet));
         }
     }
 

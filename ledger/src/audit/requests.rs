@@ -22,11 +22,12 @@ pub(super) enum Effect {
     Purchased,
     Transferred,
     Voided,
+    PaidOut,
 }
 
 impl Effect {
     pub(super) const fn took_effect(self) -> bool {
-        matches!(self, Self::Opened | Self::ToppedUp | Self::Purchased | Self::Transferred | Self::Voided)
+        !matches!(self, Self::Declined | Self::Burned | Self::Replaced)
     }
 }
 

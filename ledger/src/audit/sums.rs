@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::account::AccountKind;
 use crate::entry::Posting;
+use crate::ids::WalletNumber;
 use crate::money::{Currency, VatRate};
 use crate::record::{Body, Line, Record, Tax, Tender};
 
@@ -12,8 +13,24 @@ pub(super) fn check(record: &Record) -> Option<String> {
     match &record.body {
         Body::ToppedUp { tender, amount } => top_up(record, *tender, *amount),
         Body::Purchased { lines, taxes, .. } => purchase(record, lines, taxes),
+        Body::PaidOut { amount } => paid_out(record, *amount),
         _ => None,
     }
+}
+
+/// Out of the vendor's home, into what is due to the vendor, and nothing else.
+fn paid_out(record: &Record, amount: i64) -> Option<String> {
+    let vendor = record.envelope.wallet.map_or(0, WalletNumber::get);
+    let of_vendor = |posting: &&Posting| posting.account.owner == vendor;
+    let moved = |kind: AccountKind| {
+        let own = record.entry.postings().iter().filter(of_vendor);
+        own.filter(|posting| posting.account.kind == kind)
+            .map(|posting| i128::from(posting.minor))
+            .sum::<i128>()
+    };
+    let (home, due) = (moved(AccountKind::VendorHome), moved(AccountKind::PayoutsDue));
+    let right = amount > 0 && home == amount.into() && due == -home && record.entry.postings().len() == 2;
+    (!right).then(|| format!("a payout of {amount} moves {home} out of the home and {} to what is due", -due))
 }
 
 /// The sum of the record's postings that `wanted` takes.

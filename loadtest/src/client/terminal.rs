@@ -183,7 +183,7 @@ impl Terminal {
             self.flight.give_back(id.counter());
             return None;
         };
-        (slot.uid, slot.command, slot.token) = (Some(request.uid), request.command, token);
+        (slot.uid, slot.command, slot.token) = (request.uid, request.command, token);
         (slot.since_ns, slot.queued) = (now_ns, true);
         self.counter += 1;
         self.queue.push_back(id.counter());

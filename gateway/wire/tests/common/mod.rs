@@ -55,9 +55,13 @@ fn shape(
         Command::TopUp => Request::top_up(id, uid, amount, tender),
         Command::Purchase => Request { amount, target: other, ..Request::purchase(id, uid, &[]) },
         Command::Void => Request::void(id, uid, other, 7),
+        Command::Balance | Command::Cancel | Command::Lookup if bonus => {
+            Request::of_office(command, id, other.device())
+        }
         Command::Balance => Request::balance(id, uid),
         Command::Cancel => Request::cancel(id, uid),
         Command::Lookup => Request::lookup(id, uid),
+        Command::PayOut => Request::pay_out(id, other.device(), amount, 7),
         Command::Transfer => Request::transfer(id, uid, uid, amount),
     }
 }
