@@ -122,6 +122,7 @@ fn what_was_sold_is_there_after_an_orderly_restart() {
     }
 }
 
+/// L8: two servers over one directory would each sell what the other had sold.
 #[test]
 fn one_directory_has_one_server() {
     let parent = founded();

@@ -46,6 +46,8 @@ enum Command {
     /// Frames of thousands of sales
     Bulk(BulkArgs),
     /// A festival's peak hour or day, compressed
+    // The last word counts: `./demo` says how long before what its caller says.
+    #[command(args_override_self = true)]
     Festival(FestivalArgs),
     /// Everything that must be reached, beside the machine's limits
     Bars(BarsArgs),
@@ -272,4 +274,18 @@ fn run_echo(args: &EchoArgs) -> Result<ExitCode> {
     println!("{}{}", loadtest::process::LISTENING, server.address()?);
     server.serve()?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_calls_the_demo_has_the_last_word() {
+        let words = ["loadtest", "festival", "--seconds", "300", "--seconds", "600"];
+        let Command::Festival(args) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command")
+        };
+        assert!((args.profile.seconds - 600.0).abs() < 1e-9);
+    }
 }

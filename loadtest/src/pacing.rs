@@ -11,6 +11,9 @@ use crate::num::{MILLI_NS, SECOND_NS, percent, to_f64, to_u64};
 /// The send lag whose 99th percentile makes a run invalid: past it we measured ourselves.
 pub const LAG_P99_LIMIT_NS: u64 = MILLI_NS;
 
+/// The words by which a reader of the reasons knows that the tester was the slow one.
+pub const OWN_PLAN: &str = "the tester did not keep its own plan";
+
 /// Unplanned refusals, in per cent of all answers, above which an open-loop run is invalid.
 pub const REFUSALS_LIMIT_PERCENT: f64 = 0.1;
 
@@ -82,10 +85,8 @@ pub fn invalid_reasons(send_lag: &Histogram<u64>, refusals: u64, answered: u64) 
     let mut reasons = Vec::new();
     let lag = if send_lag.is_empty() { 0 } else { send_lag.value_at_quantile(0.99) };
     if lag > LAG_P99_LIMIT_NS {
-        reasons.push(format!(
-            "send lag p99 {:.2} ms is over 1 ms: the tester did not keep its own plan",
-            to_f64(lag) / to_f64(MILLI_NS)
-        ));
+        reasons
+            .push(format!("send lag p99 {:.2} ms is over 1 ms: {OWN_PLAN}", to_f64(lag) / to_f64(MILLI_NS)));
     }
     let share = percent(refusals, answered);
     if share > REFUSALS_LIMIT_PERCENT {

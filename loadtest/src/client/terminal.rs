@@ -126,6 +126,16 @@ impl Terminal {
         self.phase == Phase::Ready
     }
 
+    /// How it behaves.
+    pub fn habits(&self) -> &Habits {
+        &self.habits
+    }
+
+    /// Whether a cancel is out or waits for a connection.
+    pub fn is_giving_up(&self) -> bool {
+        self.flight.look().any(|slot| slot.step == Step::Cancelling)
+    }
+
     /// Requests whose ending is not known.
     pub fn undecided(&self) -> usize {
         self.flight.undecided()

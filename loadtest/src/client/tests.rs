@@ -4,5 +4,6 @@
 //! Laws: checks L4.
 
 mod fake;
+mod spec;
 mod swarm;
 mod terminal;

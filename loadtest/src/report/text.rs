@@ -8,6 +8,7 @@ use super::figures::Report;
 use crate::bars::table::{BarLine, DiskBeside};
 use crate::lanes::{SAME_WRITES, WRITE_BYTES};
 use crate::num::to_u64;
+use crate::pacing;
 use crate::rawlog::Role;
 use crate::stats::Spread;
 
@@ -75,11 +76,30 @@ pub fn summary(report: &Report) -> String {
     } else {
         bars(&mut out, report);
     }
+    if !report.valid {
+        let reasons: Vec<&str> =
+            report.lanes.iter().flat_map(|lane| &lane.invalid).map(String::as_str).collect();
+        let _ = writeln!(out, "{}", what_to_do(&reasons));
+    }
     for (name, journal) in &report.journal {
         let word = if journal.verified { "verified" } else { "NOT VERIFIED" };
         let _ = writeln!(out, "journal ({name}): {word}");
     }
     out
+}
+
+/// An invalid run in words: what must not be used, and how to get a run that may be.
+pub fn what_to_do(reasons: &[&str]) -> String {
+    let mut text = "INVALID: don't use these figures.".to_owned();
+    if reasons.iter().any(|reason| reason.contains(pacing::OWN_PLAN)) {
+        text += " The tester was late itself: it shares its processors with the server and with whatever else runs. \
+                 End other programs, or ask for less at a time: a longer run (--seconds), fewer taps (--day-taps, --rate).";
+    }
+    if reasons.iter().any(|reason| !reason.contains(pacing::OWN_PLAN)) {
+        text += " There were noes that were not planned: their codes stand at their lane, what to do about each in the \
+                 protocol's tables (gateway/wire/SPEC.md); `busy` means that more was asked than the server takes.";
+    }
+    text
 }
 
 fn bars(out: &mut String, report: &Report) {
@@ -183,6 +203,15 @@ fn lanes(out: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invalid_run_says_what_to_do() {
+        let late = format!("send lag p99 1.40 ms is over 1 ms: {}", pacing::OWN_PLAN);
+        let (late, noes) =
+            (what_to_do(&[&late]), what_to_do(&["3 declines and 0 refusals; this lane accepts none"]));
+        assert!(late.contains("--seconds") && !late.contains("codes"), "{late}");
+        assert!(noes.contains("codes") && !noes.contains("--seconds"), "{noes}");
+    }
 
     #[test]
     fn figures_in_words() {

@@ -19,12 +19,12 @@ fn uid() -> Uid {
     Uid::new(&[4, 3, 2, 1]).unwrap()
 }
 
-fn terminal(in_flight: usize, give_up_ns: Option<u64>) -> Terminal {
+pub(super) fn terminal(in_flight: usize, give_up_ns: Option<u64>) -> Terminal {
     Terminal::new(Habits { festival: 1, in_flight, give_up_ns }, 9, 1)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "what `ask` takes")]
-fn sale(id: RequestId, till: u32) -> Option<(Request<'static>, u64)> {
+pub(super) fn sale(id: RequestId, till: u32) -> Option<(Request<'static>, u64)> {
     Some((Request { till, ..Request::purchase(id, uid(), &LINES) }, 77))
 }
 
@@ -32,16 +32,16 @@ fn sale(id: RequestId, till: u32) -> Option<(Request<'static>, u64)> {
 type End = (Ending, Class, u16);
 
 /// A terminal, a server, and the line between them.
-struct Bench {
-    terminal: Terminal,
-    server: Fake,
-    now: u64,
+pub(super) struct Bench {
+    pub(super) terminal: Terminal,
+    pub(super) server: Fake,
+    pub(super) now: u64,
     ends: BTreeMap<RequestId, End>,
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
 }
 
 impl Bench {
-    fn new(terminal: Terminal) -> Self {
+    pub(super) fn new(terminal: Terminal) -> Self {
         Self { terminal, server: Fake::new(), now: 0, ends: BTreeMap::new(), out: vec![] }
     }
 
@@ -51,7 +51,7 @@ impl Bench {
         bench
     }
 
-    fn connect(&mut self) {
+    pub(super) fn connect(&mut self) {
         self.out.clear();
         self.terminal.connected(self.now, &mut self.out).unwrap();
         assert!(self.exchange(|| Mood::Answer));
@@ -62,7 +62,7 @@ impl Bench {
         self.terminal.ask(self.now, sale).unwrap()
     }
 
-    fn hear(&mut self, bytes: &[u8]) -> Result<usize, ClientError> {
+    pub(super) fn hear(&mut self, bytes: &[u8]) -> Result<usize, ClientError> {
         let ends = &mut self.ends;
         let tell = |settled: &Settled<'_>| {
             let end = (settled.ending, settled.answer.class, settled.answer.code);
