@@ -3,7 +3,7 @@
 
 use std::hash::Hasher as _;
 
-use ledger::ids::TagNumber;
+use ledger::ids::{Office, TagNumber};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
@@ -23,6 +23,7 @@ pub struct Tag {
 #[derive(Clone, Debug)]
 pub struct Keys {
     tag: [u8; 16],
+    ticket: [u8; 16],
     content: [u8; 16],
     id: [u8; 16],
 }
@@ -37,6 +38,7 @@ impl Keys {
         };
         Self {
             tag: part("fanfare 2026 tag number"),
+            ticket: part("fanfare 2026 ticket number"),
             content: part("fanfare 2026 content check"),
             id: part("fanfare 2026 key id"),
         }
@@ -50,12 +52,12 @@ impl Keys {
     /// The tag with this UID.
     #[inline]
     pub fn tag(&self, uid: &[u8]) -> Tag {
-        let mut hasher = SipHasher24::new_with_key(&self.tag);
-        hasher.write(uid);
-        let hash = hasher.finish128();
-        // A number of zero means "absent"; one UID in 2^64 shares the number 1.
-        let number = TagNumber::new(hash.h1).or(TagNumber::new(1));
-        Tag { number: number.unwrap_or_else(|| unreachable!("1 is not zero")), check: hash.h2 }
+        named(&self.tag, uid)
+    }
+
+    /// What stands in the place of a tag in a wallet that was opened from the ticket of this reference.
+    pub fn ticket(&self, reference: &[u8]) -> Tag {
+        named(&self.ticket, reference)
     }
 
     /// The check of what must be the same when a request is sent again: business content only,
@@ -67,7 +69,12 @@ impl Keys {
         hasher.write_u64(request.tag.number.get());
         hasher.write_u32(request.till.map_or(0, ledger::ids::TillId::get));
         match &request.command {
-            Command::Open | Command::Balance | Command::Cancel | Command::Lookup => {}
+            Command::Open
+            | Command::Balance
+            | Command::Cancel
+            | Command::Lookup
+            | Command::BlockTag
+            | Command::UnblockTag => {}
             Command::TopUp { tender, amount } => {
                 hasher.write_u8(*tender as u8);
                 hasher.write_i64(*amount);
@@ -85,12 +92,34 @@ impl Keys {
                 hasher.write_u64(payee.get());
                 hasher.write_i64(*amount);
             }
+            Command::Pair { wallet, replaces } => {
+                hasher.write_u64(wallet.get());
+                hasher.write_u64(replaces.map_or(0, TagNumber::get));
+            }
             Command::PayOut { amount } => hasher.write_i64(*amount),
         }
         // The low half: 32 bits are what a remembered id has room for.
         #[expect(clippy::cast_possible_truncation)]
         let check = hasher.finish() as u32;
         check
+    }
+}
+
+/// The name that `bytes` have under `key`. The numbers below [`Office::NUMBERS`] are not given to tags:
+/// one UID in 2^31 gets a number with the top bit set instead.
+#[inline]
+fn named(key: &[u8; 16], bytes: &[u8]) -> Tag {
+    let mut hasher = SipHasher24::new_with_key(key);
+    hasher.write(bytes);
+    let hash = hasher.finish128();
+    Tag { number: tag_number(hash.h1), check: hash.h2 }
+}
+
+const fn tag_number(hash: u64) -> TagNumber {
+    let number = if hash < Office::NUMBERS { hash | 1 << 63 } else { hash };
+    match TagNumber::new(number) {
+        Some(number) => number,
+        None => unreachable!(),
     }
 }
 
@@ -103,7 +132,7 @@ mod tests {
         // The first two vectors of the authors' test table (key 00..0f, input of 0 and of 1 byte).
         let mut key = [0; 16];
         (0_u8..).zip(&mut key).for_each(|(value, byte)| *byte = value);
-        let keys = Keys { tag: key, content: [0; 16], id: [0; 16] };
+        let keys = Keys { tag: key, ticket: [0; 16], content: [0; 16], id: [0; 16] };
         let table: [(&[u8], u128); 2] = [
             (&[], 0xa381_7f04_ba25_a8e6_6df6_7214_c755_0293),
             (&[0], 0xda87_c1d8_6b99_af44_3476_5911_9b22_fc45),
@@ -115,6 +144,27 @@ mod tests {
             let expected = expected.to_be_bytes().to_vec();
             assert_eq!(bytes, expected);
         }
+    }
+
+    #[test]
+    fn no_tag_has_the_number_of_an_office() {
+        // A guest whose band had a vendor's number would pay out of the vendor's account.
+        for (hash, number) in [
+            (0, 1 << 63),
+            (7, 1 << 63 | 7),
+            (Office::NUMBERS - 1, 1 << 63 | (Office::NUMBERS - 1)),
+            (Office::NUMBERS, Office::NUMBERS),
+            (u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(tag_number(hash).get(), number);
+            assert_eq!(Office::of(tag_number(hash).as_wallet()), None);
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_no_tag() {
+        let keys = Keys::derive(&[1; 32]);
+        assert_ne!(keys.ticket(&[9; 10]), keys.tag(&[9; 10]));
     }
 
     #[test]

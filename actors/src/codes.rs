@@ -44,7 +44,7 @@ codes! {
     Cancelled = 4 "cancelled",
     /// The request id had been closed before it was seen.
     Burned = 5 "burned",
-    /// The wallet is blocked (lost band).
+    /// The tag is blocked (lost band).
     WalletBlocked = 6 "wallet_blocked",
     /// The wallet has a newer tag.
     TagReplaced = 7 "tag_replaced",
@@ -62,6 +62,8 @@ codes! {
     Undeliverable = 13 "undeliverable",
     /// The money is on its way to another wallet, or there: it cannot be taken back.
     TransferGone = 14 "transfer_gone",
+    /// The tag belongs to a wallet already.
+    TagTaken = 15 "tag_taken",
     /// The festival is paused: nothing is sold or paid in.
     FestivalPaused = 16 "festival_paused",
     /// The festival is over.
@@ -72,6 +74,12 @@ codes! {
     VendorStopped = 19 "vendor_stopped",
     /// The item is not sold until further notice.
     ItemStopped = 20 "item_stopped",
+    /// The tag to be replaced is not the wallet's, or was replaced before.
+    NotItsTag = 26 "not_its_tag",
+    /// A cancel cannot undo it: others rely on it.
+    Stands = 28 "stands",
+    /// The wallet has as many tags as one can have.
+    TooManyTags = 30 "too_many_tags",
 }
 
 codes! {
@@ -184,10 +192,11 @@ mod tests {
 
     #[test]
     fn outcomes_survive_their_byte() {
-        let declines = Decline::ALL.iter().map(|code| Outcome::Declined(*code));
-        for outcome in declines.chain([Outcome::Applied]) {
-            assert_eq!(Outcome::from_number(outcome.number()), Some(outcome));
+        for number in 0..=u8::MAX {
+            let known = number == 0 || Decline::from_number(number).is_some();
+            assert_eq!(Outcome::from_number(number).map(Outcome::number), known.then_some(number));
         }
-        assert_eq!(Outcome::from_number(Refusal::Malformed.number()), None);
+        // A remembered id has seven bits for it.
+        assert!(Decline::ALL.iter().all(|decline| decline.number() < 64));
     }
 }

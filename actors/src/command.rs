@@ -1,6 +1,8 @@
 //! What a terminal may ask of an actor, with the tag already turned into its number.
 
-use ledger::ids::{At, DeviceNumber, FestivalId, OperatorId, RequestId, TillId, WalletNumber, ZoneId};
+use ledger::ids::{
+    At, DeviceNumber, FestivalId, OperatorId, RequestId, TagNumber, TillId, WalletNumber, ZoneId,
+};
 use ledger::record::{Body, Mode, Record, Tender};
 use smallvec::SmallVec;
 
@@ -53,6 +55,17 @@ pub enum Command {
         /// Minor units.
         amount: i64,
     },
+    /// Give the tag to a wallet that there is already.
+    Pair {
+        /// The wallet.
+        wallet: WalletNumber,
+        /// The tag of it that this one takes the place of.
+        replaces: Option<TagNumber>,
+    },
+    /// The tag may pay no more.
+    BlockTag,
+    /// The tag may pay again.
+    UnblockTag,
     /// Decide a payout to the vendor whose office is addressed.
     PayOut {
         /// Minor units.
@@ -78,6 +91,9 @@ impl Command {
             Self::Cancel => 6,
             Self::Lookup => 7,
             Self::Transfer { .. } => 8,
+            Self::Pair { .. } => 9,
+            Self::BlockTag => 10,
+            Self::UnblockTag => 11,
             Self::PayOut { .. } => 16,
         }
     }
@@ -96,6 +112,8 @@ pub struct Request {
     pub festival: FestivalId,
     /// The wristband.
     pub tag: Tag,
+    /// The wallet that the tag was given to, where that is known and it is not the tag's own.
+    pub wallet: Option<WalletNumber>,
     /// The till the device says it sells for.
     pub till: Option<TillId>,
     /// When the device says it happened.
@@ -115,6 +133,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// The actor it is for.
+    #[inline]
+    pub fn actor(&self) -> WalletNumber {
+        self.wallet.unwrap_or(self.tag.number.as_wallet())
+    }
+
     /// The request that `record` answered, as far as the decision depended on it. `check` is the
     /// tag's second half, which the record of a wallet's opening holds. `None` for a record that no
     /// request caused.
@@ -129,6 +153,7 @@ impl Request {
             device: envelope.device.or(id.device())?,
             festival,
             tag: Tag { number, check },
+            wallet: envelope.tag.map(|_| wallet),
             till: envelope.till,
             happened: envelope.happened,
             operator: envelope.operator,
@@ -159,6 +184,9 @@ fn command_of(body: &Body) -> Option<Command> {
         },
         Body::Voided { sale, .. } => Command::Void { sale: *sale },
         Body::TransferSent { payee, amount } => Command::Transfer { payee: *payee, amount: *amount },
+        Body::TagPaired { wallet, replaces, .. } => Command::Pair { wallet: *wallet, replaces: *replaces },
+        Body::TagSet { blocked: true, .. } => Command::BlockTag,
+        Body::TagSet { blocked: false, .. } => Command::UnblockTag,
         Body::PaidOut { amount } => Command::PayOut { amount: *amount },
         Body::Cancelled { .. } | Body::Burned { .. } => Command::Cancel,
         Body::LedgerOpened(_)
@@ -171,8 +199,6 @@ fn command_of(body: &Body) -> Option<Command> {
         | Body::DeadLettered { .. }
         | Body::Acknowledged { .. }
         | Body::Swept { .. }
-        | Body::TagPaired { .. }
-        | Body::TagSet { .. }
         | Body::Held { .. }
         | Body::Captured { .. }
         | Body::HoldReleased { .. }

@@ -20,4 +20,5 @@ pub mod replay;
 pub mod shard_state;
 mod stripes;
 mod table;
+pub mod tag;
 pub mod wallet;

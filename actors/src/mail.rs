@@ -98,8 +98,15 @@ impl ShardState {
                 let postings = moved(transit(from, self.shard(), *currency), home, *amount);
                 Outcome { wallet: None, end: Entry::new(postings).map_or(End::Dead, End::Applied) }
             }
-            Message::Paired { .. }
-            | Message::ConfigurationPart { .. }
+            Message::Paired { festival, wallet, replaces, .. } => {
+                let known = self.open_wallet(*wallet).filter(|known| known.festival() == *festival);
+                let end = known.map_or(End::Dead, |known| match self.refuses_tag(known, *replaces) {
+                    None => End::Applied(Entry::none()),
+                    Some(decline) => End::Declined(decline),
+                });
+                Outcome { wallet: Some(*wallet), end }
+            }
+            Message::ConfigurationPart { .. }
             | Message::ConfigurationOrder { .. }
             | Message::Allowance { .. }
             | Message::AllowanceAsked { .. } => Outcome { wallet: addressee(message), end: End::Dead },

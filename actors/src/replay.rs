@@ -3,7 +3,7 @@
 
 use ledger::block::{Block, BlockError};
 use ledger::ids::RecordNumber;
-use ledger::record::Record;
+use ledger::record::{Body, Record};
 
 use crate::command::Request;
 use crate::shard_state::{Decision, Evidence, Now, ShardState};
@@ -46,9 +46,12 @@ pub fn decide_again(
     evidence: Option<(RecordNumber, &Record)>,
 ) -> Option<Decision> {
     let adopted = state.adopted()?;
-    let check = match &record.body {
-        ledger::record::Body::WalletOpened { check, .. } | ledger::record::Body::Burned { check } => *check,
-        _ => state.tag_check(record.envelope.wallet?)?,
+    let envelope = &record.envelope;
+    let check = match (envelope.tag, &record.body) {
+        (None, Body::WalletOpened { check, .. } | Body::Burned { check } | Body::TagPaired { check, .. }) => {
+            *check
+        }
+        (tag, _) => state.tag_check(envelope.wallet?, tag)?,
     };
     let request = Request::of_record(record, adopted.festival.id, check)?;
     let evidence = evidence.map(|(position, record)| Evidence { position, record });

@@ -80,6 +80,7 @@ impl World {
             tag_counter: None,
             mode: Mode::default(),
             replaces: None,
+            wallet: None,
             command,
         };
         request.content = self.keys.content(&request);

@@ -1,6 +1,8 @@
 //! A core: the shards of one loop, driven from outside. Submit a batch, turn, take the answers.
 //! Jobs for shards of another core travel in batches, and so do their answers.
 
+use std::sync::Arc;
+
 use actors::answer::Answer;
 use actors::codes::Refusal;
 use actors::shard_state::ShardState;
@@ -12,6 +14,7 @@ use ledger::mutant::{self, Mutant};
 use ledger::record::Body;
 
 use crate::counters::{Counters, MailFacts};
+use crate::given::{Given, News};
 use crate::job::{Clock, Job, Message, Mono, Told};
 use crate::limits::CONTROL_ROOM;
 use crate::mail::{Letter, LocalPost, Post};
@@ -46,6 +49,15 @@ pub struct Layout {
     pub homes: Vec<u16>,
     /// The way to each core.
     pub peers: Vec<Peer>,
+    /// To whom tags were given, as far as that is confirmed.
+    pub given: Arc<Given>,
+}
+
+impl Layout {
+    /// Where everybody is, before any shard has said anything about tags.
+    pub fn new(homes: Vec<u16>, peers: Vec<Peer>) -> Self {
+        Self { homes, peers, given: Arc::default() }
+    }
 }
 
 /// What a turn left behind.
@@ -72,6 +84,8 @@ pub struct Core<J: Journal> {
     outgoing_told: Vec<Vec<Told>>,
     ready: Vec<Told>,
     letters: Vec<Letter>,
+    forward: Vec<Job>,
+    news: Vec<News>,
     post: Box<dyn Post>,
     events: Vec<Event>,
     counters: Counters,
@@ -92,6 +106,8 @@ macro_rules! step {
             full: $full,
             ready: &mut $core.ready,
             letters: &mut $core.letters,
+            forward: &mut $core.forward,
+            given: &mut $core.news,
             counters: &mut $core.counters,
         }
     };
@@ -126,6 +142,8 @@ impl<J: Journal> Core<J> {
         for (index, (state, _)) in shards.iter().enumerate() {
             own[usize::from(state.shard().0)] = Some(index);
         }
+        let given = shards.iter().flat_map(|(state, _)| state.given_tags());
+        let news = given.map(|(tag, pairing)| (tag, Some(pairing))).collect();
         let shard = |(state, head)| Shard::new(state, head, ledger, epoch);
         let peers = layout.peers.len();
         let post = Box::new(LocalPost::new(layout.clone()));
@@ -140,6 +158,8 @@ impl<J: Journal> Core<J> {
             outgoing_told: (0..peers).map(|_| Vec::new()).collect(),
             ready: Vec::new(),
             letters: Vec::new(),
+            forward: Vec::new(),
+            news,
             post,
             events: Vec::new(),
             counters: Counters::default(),
@@ -159,6 +179,8 @@ impl<J: Journal> Core<J> {
 
     /// Takes a batch of jobs. One that a limit keeps out is answered `busy`.
     pub fn submit(&mut self, jobs: &mut Vec<Job>) {
+        self.layout.given.learn(&mut self.news);
+        self.layout.given.resolve(jobs);
         for job in jobs.drain(..) {
             self.route(job);
         }
@@ -167,7 +189,7 @@ impl<J: Journal> Core<J> {
     fn route(&mut self, job: Job) {
         let shards = self.layout.homes.len();
         #[expect(clippy::cast_possible_truncation, reason = "the number of shards fits 16 bits")]
-        let shard = job.request.tag.number.as_wallet().shard(shards as u16);
+        let shard = job.request.actor().shard(shards as u16);
         match self.own[usize::from(shard.0)] {
             Some(index) => match self.shards[index].take(job) {
                 Ok(()) => self.counters.jobs += 1,
@@ -197,6 +219,10 @@ impl<J: Journal> Core<J> {
             let eager = !self.has_work();
             self.journal.commit(eager);
             self.take_events(clock);
+        }
+        self.layout.given.learn(&mut self.news);
+        for job in std::mem::take(&mut self.forward) {
+            self.route(job);
         }
         self.send_parcels();
         if !self.letters.is_empty() {

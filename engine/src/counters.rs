@@ -41,6 +41,8 @@ pub struct Counters {
     pub quarantined: u64,
     /// Records fetched as evidence.
     pub fetched: u64,
+    /// Requests sent on from a tag to its wallet, or back.
+    pub sent_on: u64,
     /// Messages taken from other shards, whatever came of them.
     pub taken: u64,
     /// Of these, that went back.
@@ -91,6 +93,7 @@ impl Counters {
             (&mut self.rebuilds, other.rebuilds),
             (&mut self.quarantined, other.quarantined),
             (&mut self.fetched, other.fetched),
+            (&mut self.sent_on, other.sent_on),
             (&mut self.taken, other.taken),
             (&mut self.returned, other.returned),
             (&mut self.resent, other.resent),

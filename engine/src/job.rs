@@ -43,6 +43,8 @@ pub struct Job {
     pub deadline: Option<Mono>,
     /// Which lane of the mailbox.
     pub lane: Lane,
+    /// How often one actor sent it on to another.
+    pub ways: u8,
     /// What is asked.
     pub request: Request,
 }

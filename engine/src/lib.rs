@@ -9,6 +9,7 @@
 pub mod core;
 pub mod counters;
 pub mod genesis;
+pub mod given;
 pub mod host;
 pub mod job;
 pub mod limits;

@@ -13,6 +13,10 @@ pub const ACTOR_JOBS: usize = 64;
 /// Jobs of one shard that wait for a record to be fetched.
 pub const PARKED_JOBS: usize = 1_024;
 
+/// How often a request is sent on, from a tag to its wallet or back: to a wallet that a stale entry named,
+/// back to the tag, on to the wallet that has it now.
+pub const MAX_WAYS: u8 = 2;
+
 /// Jobs looked up and prefetched together: enough to hide a cache miss behind the others.
 pub const SLICE: usize = 32;
 

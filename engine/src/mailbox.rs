@@ -69,9 +69,9 @@ impl Mailbox {
         if usize::from(self.buckets[bucket(job)]) < ACTOR_JOBS {
             return false;
         }
-        let tag = job.request.tag.number;
+        let actor = job.request.actor();
         let waiting = self.live.iter().chain(&self.backlog);
-        waiting.filter(|waiting| waiting.request.tag.number == tag).count() >= ACTOR_JOBS
+        waiting.filter(|waiting| waiting.request.actor() == actor).count() >= ACTOR_JOBS
     }
 }
 
@@ -87,5 +87,5 @@ fn spilled(job: &Job) -> usize {
 
 /// Numbers of one shard are equal modulo the number of shards: take the bits above.
 fn bucket(job: &Job) -> usize {
-    (job.request.tag.number.get() >> 16) as usize % BUCKETS
+    (job.request.actor().get() >> 16) as usize % BUCKETS
 }

@@ -121,7 +121,7 @@ impl Node {
             peers.push(Peer { sender, waker: Arc::clone(waker) });
         }
         let homes = self.shards.iter().map(|(state, _)| state.shard().0 % loops).collect();
-        let layout = Layout { homes, peers };
+        let layout = Layout::new(homes, peers);
         let (rebuilds, asked) = crossbeam_channel::bounded(self.shards.len());
         let parts = vec![
             journal_part(self.log.clone()),

@@ -6,7 +6,7 @@
 use actors::address::{Keys, Tag};
 use actors::command::{AskedLine, Command, Request};
 use actors::office;
-use ledger::ids::{At, FestivalId, Office, OperatorId, RequestId, TillId, VendorId, ZoneId};
+use ledger::ids::{At, FestivalId, Office, OperatorId, RequestId, TillId, VendorId, WalletNumber, ZoneId};
 use ledger::record::{Mode, Tender};
 use wire::{Flags, Refusal, RequestView};
 
@@ -35,6 +35,7 @@ pub(crate) fn request(
         device: member.number,
         festival,
         tag: addressed(view, keys, festival)?,
+        wallet: None,
         till: TillId::new(view.till()).or(Some(member.till)),
         happened: Some(view.happened()).filter(|at| *at != 0).map(At),
         operator: OperatorId::new(view.operator()),
@@ -53,7 +54,7 @@ pub(crate) fn request(
 fn addressed(view: &RequestView<'_>, keys: &Keys, festival: FestivalId) -> Result<Tag, Refusal> {
     match view.office() {
         None if view.uid().is_empty() => Err(Refusal::Malformed),
-        None => Ok(keys.tag(view.uid())),
+        None => Ok(tag(keys, view.name())),
         Some(vendor) => {
             let office = VendorId::new(vendor).map_or(Office::Festival(festival), Office::Vendor);
             Ok(office::tag(office))
@@ -78,10 +79,25 @@ fn command(view: &RequestView<'_>, keys: &Keys) -> Result<Command, Refusal> {
         wire::Command::Balance => Command::Balance,
         wire::Command::Cancel => Command::Cancel,
         wire::Command::Lookup => Command::Lookup,
-        wire::Command::Transfer => {
-            Command::Transfer { payee: keys.tag(view.payee()).number.as_wallet(), amount: view.amount() }
-        }
+        wire::Command::Transfer => Command::Transfer { payee: other(view, keys)?, amount: view.amount() },
+        wire::Command::Pair => Command::Pair {
+            wallet: other(view, keys)?,
+            replaces: view.replaces().map(|name| tag(keys, name).number),
+        },
+        wire::Command::BlockTag => Command::BlockTag,
+        wire::Command::UnblockTag => Command::UnblockTag,
     })
+}
+
+#[inline]
+fn tag(keys: &Keys, name: wire::NameView<'_>) -> Tag {
+    if name.ticket { keys.ticket(name.bytes) } else { keys.tag(name.bytes) }
+}
+
+/// The other wallet that the command names.
+fn other(view: &RequestView<'_>, keys: &Keys) -> Result<WalletNumber, Refusal> {
+    let name = view.other().ok_or(Refusal::Malformed)?;
+    Ok(tag(keys, name).number.as_wallet())
 }
 
 fn asked(line: wire::Line) -> AskedLine {

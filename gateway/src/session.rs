@@ -189,7 +189,7 @@ impl Session {
             .map_err(|refusal| wire::Answer::refused(id, command, refusal))?;
         let wait = u64::from(view.wait_ms()) * 1_000;
         let deadline = (wait > 0).then(|| Mono(desk.clock.mono.0.saturating_add(wait)));
-        desk.jobs.push(Job { reply: desk.reply, deadline, lane, request });
+        desk.jobs.push(Job { reply: desk.reply, deadline, lane, ways: 0, request });
         desk.counts.requests += 1;
         self.in_flight += 1;
         *desk.in_flight += 1;

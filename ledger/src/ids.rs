@@ -148,6 +148,11 @@ impl Office {
 }
 
 impl TagNumber {
+    /// The lowest number.
+    pub const MIN: Self = Self(NonZeroU64::MIN);
+    /// The highest number.
+    pub const MAX: Self = Self(NonZeroU64::MAX);
+
     /// The wallet that a tag opened at a desk names: they share the number.
     pub const fn as_wallet(self) -> WalletNumber {
         WalletNumber(self.0)

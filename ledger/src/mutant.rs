@@ -73,6 +73,10 @@ mutants! {
     SameThreadShortCut = "same-thread-short-cut",
     /// What was sent is not kept until it is acknowledged.
     OutboxForgotten = "outbox-forgotten",
+    /// A wallet pays for a tag that it did not take.
+    TagUnchecked = "tag-unchecked",
+    /// A tag that was given away is given away again.
+    SecondPairingWins = "second-pairing-wins",
     /// A vendor is paid out more than the vendor's home holds.
     HomeOverdrawn = "home-overdrawn",
 }

@@ -9,6 +9,7 @@ use ledger::record::{Body, Line, Record};
 use super::ShardState;
 use super::due::Task;
 use crate::codes::{Decline, Outcome};
+use crate::tag::Standing;
 use crate::wallet::{Hold, RememberedEntry, out_of_purses};
 
 impl ShardState {
@@ -49,7 +50,11 @@ impl ShardState {
             | Body::PaidOut { .. } => self.apply_to_wallet(number, record),
             Body::Acknowledged { to, up_to } => self.channels.acknowledge(*to, *up_to),
             Body::Told => {}
-            Body::Delivered { .. } | Body::DeadLettered { .. } | Body::Swept { .. } => {
+            Body::Delivered { message } => {
+                self.post_message(record);
+                self.take_tag(record, message);
+            }
+            Body::DeadLettered { .. } | Body::Swept { .. } => {
                 self.post_message(record);
             }
         }
@@ -73,10 +78,12 @@ impl ShardState {
         self.remember(slot, number, record);
     }
 
-    /// The wallet's slot; openings and burned ids bring it into being.
+    /// The actor's slot; openings, burned ids and pairings bring it into being.
     fn slot_for(&mut self, wallet: WalletNumber, body: &Body) -> u32 {
         let check = match body {
-            Body::WalletOpened { check, .. } | Body::Burned { check } => *check,
+            Body::WalletOpened { check, .. } | Body::Burned { check } | Body::TagPaired { check, .. } => {
+                *check
+            }
             _ => 0,
         };
         self.slots.find_or_create(wallet, check)
@@ -126,6 +133,12 @@ impl ShardState {
                 if record.entry.is_empty() {
                     wallet.close();
                 }
+            }
+            Body::TagPaired { wallet, .. } => self.give_tag(slot, *wallet),
+            Body::TagSet { tag, blocked } => {
+                let standing = if *blocked { Standing::Blocked } else { Standing::Active };
+                let number = wallet.number();
+                self.set_standing(number, *tag, standing);
             }
             _ => {}
         }

@@ -43,6 +43,7 @@ impl ShardState {
             put(&mut hasher, balance.cast_unsigned());
         }
         self.digest_channels(&mut hasher);
+        self.digest_tags(&mut hasher);
         *hasher.finalize().as_bytes()
     }
 
@@ -87,6 +88,22 @@ impl ShardState {
                 put(hasher, waiting.number);
                 put(hasher, waiting.record.0);
             }
+        }
+    }
+
+    fn digest_tags(&self, hasher: &mut Hasher) {
+        let given = self.tags.all_given();
+        put(hasher, given.len() as u64);
+        for (tag, pairing) in given {
+            put(hasher, tag.get());
+            put(hasher, pairing.wallet.get());
+            put(hasher, pairing.straight.into());
+        }
+        for ((wallet, tag), further) in self.tags.all_further() {
+            put(hasher, wallet.get());
+            put(hasher, tag.get());
+            put(hasher, further.check);
+            put(hasher, further.standing as u64);
         }
     }
 

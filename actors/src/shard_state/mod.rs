@@ -7,10 +7,12 @@ mod configuration;
 mod digest;
 mod due;
 mod refunds;
+mod tags;
 mod timers;
 
 pub use configuration::Adopted;
 pub use refunds::Refunds;
+pub use tags::gives_tag;
 pub use timers::Timer;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use crate::command::{Command, Request};
 use crate::festival::{Festival, Role, Till};
 use crate::office;
 use crate::stripes::Stripes;
+use crate::tag::{self, Standing, Tags};
 use crate::wallet::{self, Holds, Memory, RememberedEntry, Slots, Wallet};
 
 /// A record handed in so that an actor can decide on what its state no longer holds.
@@ -61,6 +64,10 @@ pub(crate) struct Context<'a> {
     pub(crate) shard: ShardId,
     pub(crate) shards: u16,
     pub(crate) channels: &'a Channels,
+    /// Tags given away, and further tags of wallets.
+    pub(crate) tags: &'a Tags,
+    /// What the request's tag may do.
+    pub(crate) standing: Standing,
     evidence: Option<Evidence<'a>>,
 }
 
@@ -102,6 +109,9 @@ pub enum Decision {
     Statement(Statement),
     /// Fetch the record at this position and ask again with it as evidence.
     Evidence(RecordNumber),
+    /// Another actor is to be asked: the wallet that the tag was given to; or, if the wallet that was asked
+    /// does not know the tag, the tag itself.
+    Elsewhere(WalletNumber),
 }
 
 /// All actors of one shard.
@@ -120,6 +130,7 @@ pub struct ShardState {
     timers: timers::Timers<due::Task>,
     stripes: Stripes,
     channels: Channels,
+    tags: Tags,
 }
 
 impl ShardState {
@@ -139,6 +150,7 @@ impl ShardState {
             timers: timers::Timers::default(),
             stripes: Stripes::default(),
             channels: Channels::default(),
+            tags: Tags::default(),
         }
     }
 
@@ -228,12 +240,6 @@ impl ShardState {
         self.slots.find(number).map(|slot| self.slots.at(slot))
     }
 
-    /// The second half of the hash of a wallet's first tag; 0 for an office.
-    pub(crate) fn tag_check(&self, number: WalletNumber) -> Option<u64> {
-        let known = self.slots.find(number).map(|slot| self.slots.at(slot).check);
-        known.or(Office::of(number).map(|office| office::tag(office).check))
-    }
-
     /// What an actor holds: a wallet its purses, a vendor's office the vendor's home.
     #[inline]
     fn held_by(&self, wallet: &Wallet) -> i64 {
@@ -288,6 +294,14 @@ impl ShardState {
         if adopted.festival.device(request.device).is_some_and(|device| device.revoked) {
             return Err(Refusal::DeviceRevoked);
         }
+        if let Some(elsewhere) = self.not_its_wallet(request) {
+            return Ok(Decision::Elsewhere(elsewhere));
+        }
+        let wallet = self.wallet(request)?;
+        let known = wallet.and_then(|wallet| self.memory.find(wallet, request.id));
+        if let Some(elsewhere) = self.given_to(request, wallet, known.is_some()) {
+            return Ok(Decision::Elsewhere(elsewhere));
+        }
         let version = Some(adopted.version);
         let versions = (version, version, version);
         let cx = Context {
@@ -297,10 +311,10 @@ impl ShardState {
             shard: self.shard,
             shards: self.genesis.map_or(1, |genesis| genesis.shards),
             channels: &self.channels,
+            tags: &self.tags,
+            standing: wallet.and_then(|own| self.standing(own, request.tag.number)).unwrap_or_default(),
             evidence: now.evidence,
         };
-        let wallet = self.wallet(request)?;
-        let known = wallet.and_then(|wallet| self.memory.find(wallet, request.id));
         match (&request.command, known) {
             (Command::Cancel, _) => self.cancel(&cx, wallet, request),
             (Command::Lookup, known) => Ok(Decision::Answer(self.looked_up(request, known.map(|(_, e)| e)))),
@@ -313,13 +327,14 @@ impl ShardState {
 
     /// The wallet that the request's tag names, checked to be that very tag and of its festival.
     fn wallet(&self, request: &Request) -> Result<Option<&Wallet>, Refusal> {
-        let number = request.tag.number.as_wallet();
+        let number = request.actor();
         let Some(slot) = self.slots.find(number) else {
             let other = Office::of(number).is_some_and(|office| office::tag(office) != request.tag);
             return if other { Err(Refusal::TagCollision) } else { Ok(None) };
         };
         let wallet = self.slots.at(slot);
-        if wallet.check != request.tag.check {
+        let further = request.wallet.and_then(|number| self.tags.further(number, request.tag.number));
+        if further.map_or(wallet.check, |further| further.check) != request.tag.check {
             return Err(Refusal::TagCollision);
         }
         if wallet.is_open() && wallet.festival() != request.festival {
@@ -429,6 +444,9 @@ impl ShardState {
                 return Self::decision(office::pay_out(cx, request, held, *amount));
             }
             Command::Open => return Self::decision(wallet::open(cx, wallet, request)),
+            Command::Pair { wallet: to, replaces } => {
+                return Self::decision(tag::pair(cx, wallet, request, *to, *replaces));
+            }
             _ => {}
         }
         let wallet = wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?;
@@ -439,9 +457,14 @@ impl ShardState {
             }
             Command::Void { sale } => wallet::void(cx, wallet, &self.memory, &self.refunds, request, *sale),
             Command::Transfer { payee, amount } => wallet::transfer(cx, wallet, request, *payee, *amount),
-            Command::Open | Command::PayOut { .. } | Command::Balance | Command::Cancel | Command::Lookup => {
-                Refusal::Unsupported.into()
-            }
+            Command::BlockTag => tag::set(cx, request, true),
+            Command::UnblockTag => tag::set(cx, request, false),
+            Command::Open
+            | Command::PayOut { .. }
+            | Command::Pair { .. }
+            | Command::Balance
+            | Command::Cancel
+            | Command::Lookup => Refusal::Unsupported.into(),
         })
     }
 
@@ -456,7 +479,7 @@ impl ShardState {
 
     /// The answer to the request whose record was just applied under `number`.
     pub fn answer_of(&self, request: &Request, record: &Record, number: RecordNumber) -> Answer {
-        let wallet = self.slots.find(request.tag.number.as_wallet()).map(|slot| self.slots.at(slot));
+        let wallet = self.slots.find(request.actor()).map(|slot| self.slots.at(slot));
         if let (Command::Cancel, Some(wallet)) = (&request.command, wallet)
             && let Some((_, entry)) = self.memory.find(wallet, request.id)
         {

@@ -22,7 +22,8 @@ pub(crate) fn cancel(
         if mutant::on(Mutant::CancelBurnsNothing) {
             return Refusal::UnknownTag.into();
         }
-        return applied(cx, request, Body::Burned { check: request.tag.check }, Entry::none());
+        let check = wallet.map_or(request.tag.check, |wallet| wallet.check);
+        return applied(cx, request, Body::Burned { check }, Entry::none());
     };
     // A declined cancel is final like every answer: the cashier was told that it stands and kept
     // the cash, so a late copy of the cancel must not take the money back after all.
@@ -38,9 +39,14 @@ pub(crate) fn cancel(
     if matches!(record.body, Body::TransferSent { .. }) {
         return declined(cx, request, body, Decline::TransferGone);
     }
+    // The wallet was told, or the tag has paid since: a cancel that comes late must not change it.
+    if matches!(record.body, Body::TagPaired { .. } | Body::TagSet { .. }) {
+        return declined(cx, request, body, Decline::Stands);
+    }
     // Not only a wallet with money: where anything took effect, a void may still bring money back.
     let others = || memory.newest_first(wallet).filter(|other| other.id != request.id);
-    let in_use = || others().any(|other| other.outcome == Outcome::Applied);
+    let in_use =
+        || cx.tags.count(wallet.number()) > 0 || others().any(|other| other.outcome == Outcome::Applied);
     if matches!(record.body, Body::WalletOpened { .. }) && in_use() {
         return declined(cx, request, body, Decline::WalletInUse);
     }

@@ -24,7 +24,7 @@ pub(crate) use transfer::transfer;
 pub(crate) use void::void;
 
 use ledger::entry::Entry;
-use ledger::record::{Body, Envelope, Mode, Record};
+use ledger::record::{Body, Envelope, Mode, Record, Sent};
 
 use crate::codes::{Decline, Refusal};
 use crate::command::{Command, Request};
@@ -65,9 +65,21 @@ pub(crate) fn applied(cx: &Context<'_>, request: &Request, body: Body, entry: En
     Verdict::Record(Record { at: cx.at, envelope: envelope(cx, request), body, decline: None, entry })
 }
 
+/// The same with a message that it sends.
+pub(crate) fn sending(verdict: Verdict, sent: Sent) -> Verdict {
+    match verdict {
+        Verdict::Record(mut record) => {
+            record.envelope.mail = Some(Box::new(crate::mail::sends(sent)));
+            Verdict::Record(record)
+        }
+        other => other,
+    }
+}
+
 /// Everything the record keeps of the request beside its body.
 fn envelope(cx: &Context<'_>, request: &Request) -> Envelope {
-    let wallet = request.tag.number.as_wallet();
+    let wallet = request.actor();
+    let tag = Some(request.tag.number).filter(|tag| *tag != wallet.as_tag());
     let device = (request.id.device() != Some(request.device)).then_some(request.device);
     // A cancel takes back what happened, whatever the terminal says it is doing by now: a training
     // mark on a record that moves money would be a lie.
@@ -82,7 +94,7 @@ fn envelope(cx: &Context<'_>, request: &Request) -> Envelope {
         till: request.till,
         happened: request.happened,
         operator: request.operator,
-        tag: None,
+        tag,
         tag_counter: request.tag_counter,
         mode,
         configuration: cx.versions.0,

@@ -40,6 +40,9 @@ pub(crate) fn purchase(
     if let Some(why) = trading::not_sold(cx, till, &lines) {
         return no(lines, why);
     }
+    if let Some(decline) = cx.standing.decline() {
+        return no(lines, decline);
+    }
     let window = cx.festival.limits.looks_repeated_seconds;
     if !confirmed && wallet.repeats_last(till.id, amount, cx.at, window) {
         return no(lines, Decline::LooksRepeated);

@@ -5,6 +5,7 @@ use ledger::ids::{At, FestivalId, TillId, WalletNumber};
 
 use crate::paged::Paged;
 use crate::table::hash_of;
+use crate::tag::Standing;
 
 /// The money in a wallet, in minor units of its festival's currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -29,6 +30,10 @@ pub(crate) mod flag {
     pub(crate) const OPEN: u8 = 1;
     /// Kept from acting after repeated panics.
     pub(crate) const QUARANTINED: u8 = 2;
+    /// Its first tag may not pay.
+    pub(crate) const BLOCKED: u8 = 4;
+    /// Its first tag pays no more.
+    pub(crate) const REPLACED: u8 = 8;
 }
 
 /// One wallet: 64 bytes, one cache line.
@@ -81,6 +86,32 @@ impl Wallet {
     /// The festival it belongs to.
     pub const fn festival(&self) -> FestivalId {
         FestivalId(self.festival)
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> WalletNumber {
+        WalletNumber::new(self.number).unwrap_or_else(|| unreachable!("slots are made by number"))
+    }
+
+    /// What its first tag may do.
+    pub(crate) const fn standing(&self) -> Standing {
+        if self.flags & flag::REPLACED != 0 {
+            Standing::Replaced
+        } else if self.flags & flag::BLOCKED != 0 {
+            Standing::Blocked
+        } else {
+            Standing::Active
+        }
+    }
+
+    /// What its first tag may do from here on.
+    pub(crate) fn set_standing(&mut self, standing: Standing) {
+        let flags = match standing {
+            Standing::Active => 0,
+            Standing::Blocked => flag::BLOCKED,
+            Standing::Replaced => flag::REPLACED,
+        };
+        self.flags = self.flags & !(flag::BLOCKED | flag::REPLACED) | flags;
     }
 
     /// It may act from here on.

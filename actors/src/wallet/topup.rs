@@ -39,6 +39,9 @@ pub(crate) fn top_up(
     if let Some(why) = trading::shut(cx) {
         return declined(cx, request, body, why);
     }
+    if let Some(decline) = cx.standing.decline() {
+        return declined(cx, request, body, decline);
+    }
     let currency = cx.festival.currency;
     let (purse, funder) = match tender {
         Tender::Cash => (AccountKind::WalletPaid, AccountKind::CashDrawer),

@@ -4,9 +4,9 @@
 use ledger::account::{Account, AccountKind};
 use ledger::entry::{Entry, Posting};
 use ledger::ids::WalletNumber;
-use ledger::record::{Body, Message, Record};
+use ledger::record::{Body, Message};
 
-use super::{Verdict, Wallet, applied, declined, trading};
+use super::{Verdict, Wallet, applied, declined, sending, trading};
 use crate::codes::{Decline, Refusal};
 use crate::command::Request;
 use crate::festival::Role;
@@ -35,13 +35,16 @@ pub(crate) fn transfer(
     if amount > cx.festival.limits.largest_amount {
         return Refusal::AmountTooLarge.into();
     }
-    let payer = request.tag.number.as_wallet();
+    let payer = request.actor();
     if payee == payer {
         return Refusal::SameWallet.into();
     }
     let body = Body::TransferSent { payee, amount };
     if let Some(why) = trading::shut(cx) {
         return declined(cx, request, body, why);
+    }
+    if let Some(decline) = cx.standing.decline() {
+        return declined(cx, request, body, decline);
     }
     let currency = cx.festival.currency;
     let to = payee.shard(cx.shards);
@@ -54,13 +57,5 @@ pub(crate) fn transfer(
     };
     let message = Message::Transfer { festival: request.festival, payer, payee, currency, amount };
     let Some(sent) = cx.channels.address(to, message) else { return Refusal::Busy.into() };
-    match applied(cx, request, body, entry) {
-        Verdict::Record(record) => Verdict::Record(sending(record, sent)),
-        other => other,
-    }
-}
-
-fn sending(mut record: Record, sent: ledger::record::Sent) -> Record {
-    record.envelope.mail = Some(Box::new(mail::sends(sent)));
-    record
+    sending(applied(cx, request, body, entry), sent)
 }

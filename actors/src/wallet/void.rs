@@ -31,6 +31,9 @@ pub(crate) fn void(
     let known = memory.find(wallet, sale).filter(|(_, entry)| entry.outcome == Outcome::Applied);
     let position = known.map(|(_, entry)| entry.record);
     let no = |decline| declined(cx, request, Body::Voided { sale, position }, decline);
+    if let Some(decline) = cx.standing.decline() {
+        return no(decline);
+    }
     let Some(position) = position else { return no(Decline::NoSuchSale) };
     if refunds.is_refunded(position) && !mutant::on(Mutant::VoidTwice) {
         return no(Decline::AlreadyVoided);

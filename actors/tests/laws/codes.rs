@@ -48,6 +48,12 @@ fn bought(world: &mut World) -> RequestId {
     world::id(world::BAR, 1)
 }
 
+/// Band 2 is given to the wallet of band 1 (DESK 8), which takes it.
+fn further(world: &mut World, replaces: Option<u32>) {
+    assert_eq!(world.tap(world::DESK, 8, 2, world::pair(1, replaces)), done());
+    crate::mail::drain(world);
+}
+
 fn lines(count: usize) -> Command {
     world::purchase(&vec![world::line(2, 1, 400); count])
 }
@@ -167,6 +173,59 @@ const DECLINES: &[(Decline, Case)] = &[
         out(world, world::HOME_VENDOR, 5_001)
     }),
     (Decline::InsufficientFunds, |world| out(world, world::HOME_VENDOR, 1)),
+    (Decline::TagTaken, |world| {
+        // Of two desks with one band the second loses.
+        assert_eq!(world.tap(world::DESK, 8, 2, world::pair(1, None)), done());
+        world::request(&world.keys, world::OTHER_DESK, 9, 2, world::pair(1, None))
+    }),
+    (Decline::TagTaken, |world| {
+        // A band that opened a wallet.
+        req(world, world::DESK, 9, world::pair(1, None))
+    }),
+    (Decline::AlreadyOpen, |world| {
+        further(world, None);
+        world::request(&world.keys, world::DESK, 9, 2, Command::Open)
+    }),
+    (Decline::Stands, |world| {
+        further(world, None);
+        world::request(&world.keys, world::DESK, 8, 2, Command::Cancel)
+    }),
+    (Decline::Stands, |world| {
+        assert_eq!(world.tap(world::DESK, 8, 1, Command::BlockTag), done());
+        req(world, world::DESK, 8, Command::Cancel)
+    }),
+    (Decline::WalletBlocked, |world| {
+        assert_eq!(world.tap(world::DESK, 8, 1, Command::BlockTag), done());
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Decline::WalletBlocked, |world| {
+        assert_eq!(world.tap(world::DESK, 8, 1, Command::BlockTag), done());
+        req(world, world::DESK, 9, world::cash(500))
+    }),
+    (Decline::WalletBlocked, |world| {
+        assert_eq!(world.tap(world::DESK, 8, 1, Command::BlockTag), done());
+        req(world, world::DESK, 9, world::pay(2, 500))
+    }),
+    (Decline::WalletBlocked, |world| {
+        let void = sale(world);
+        assert_eq!(world.tap(world::DESK, 8, 1, Command::BlockTag), done());
+        req(world, world::DESK, 9, void)
+    }),
+    (Decline::TagReplaced, |world| {
+        further(world, Some(1));
+        req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Decline::TagReplaced, |world| {
+        further(world, Some(1));
+        req(world, world::DESK, 9, Command::UnblockTag)
+    }),
+    (Decline::WalletInUse, |world| {
+        // A wallet that has taken a tag is not taken back: the tag would belong to nobody.
+        assert_eq!(world.tap(world::OTHER_DESK, 1, 3, Command::Open), done());
+        assert_eq!(world.tap(world::OTHER_DESK, 2, 2, world::pair(3, None)), done());
+        crate::mail::drain(world);
+        world::request(&world.keys, world::OTHER_DESK, 1, 3, Command::Cancel)
+    }),
     (Decline::WalletInUse, |world| req(world, world::DESK, 1, Command::Cancel)),
 ];
 
@@ -189,6 +248,25 @@ const REFUSALS: &[(Refusal, Case)] = &[
     }),
     (Refusal::NotYourRole, |world| {
         world::to_office(&world.keys, world::DESK, 9, world::HOME_VENDOR, Command::Balance)
+    }),
+    (Refusal::NotYourRole, |world| world::request(&world.keys, world::BAR, 9, 2, world::pair(1, None))),
+    (Refusal::NotYourRole, |world| req(world, world::BAR, 9, Command::BlockTag)),
+    (Refusal::NotYourRole, |world| req(world, world::BAR, 9, Command::UnblockTag)),
+    (Refusal::UnknownTag, |world| world::request(&world.keys, world::DESK, 9, 2, Command::BlockTag)),
+    (Refusal::UnknownTag, |world| {
+        // The wallet did not take it: the band is free again.
+        assert_eq!(world.tap(world::DESK, 8, 2, world::pair(1, Some(3))), done());
+        crate::mail::drain(world);
+        world::request(&world.keys, world::BAR, 9, 2, Command::Balance)
+    }),
+    (Refusal::Busy, |world| {
+        // Given away, and not arrived yet.
+        assert_eq!(world.tap(world::DESK, 8, 2, world::pair(1, None)), done());
+        world::request(&world.keys, world::BAR, 9, 2, world::buy(1, 1))
+    }),
+    (Refusal::TagCollision, |world| {
+        further(world, None);
+        world::request(&world.keys, world::BAR, 9, 102, world::buy(1, 1))
     }),
     (Refusal::NotYourId, |world| {
         let device = DeviceNumber::new(world::OTHER_BAR).unwrap();
@@ -296,6 +374,9 @@ const REFUSALS: &[(Refusal, Case)] = &[
         with(req(world, world::DESK, 9, void), |request| request.operator = None)
     }),
     (Refusal::NoOperator, |world| with(home(world), |request| request.operator = None)),
+    (Refusal::NoOperator, |world| {
+        with(req(world, world::DESK, 9, Command::BlockTag), |request| request.operator = None)
+    }),
     (Refusal::TagCollision, |world| world::request(&world.keys, world::DESK, 9, 101, Command::Open)),
     (Refusal::TagCollision, |world| world::request(&world.keys, world::DESK, 9, 101, Command::Cancel)),
     (Refusal::TagCollision, |world| with(home(world), |request| request.tag.check = 1)),
@@ -322,6 +403,10 @@ const REFUSALS: &[(Refusal, Case)] = &[
         let void = sale(world);
         at_till(req(world, world::DESK, 9, void), 4)
     }),
+    (Refusal::WrongTill, |world| {
+        at_till(world::request(&world.keys, world::DESK, 9, 2, world::pair(1, None)), 4)
+    }),
+    (Refusal::WrongTill, |world| at_till(req(world, world::DESK, 9, Command::BlockTag), 4)),
     (Refusal::TooManyLines, |world| req(world, world::BAR, 9, lines(65))),
     (Refusal::LinesDoNotAddUp, |world| {
         let lines: Vec<AskedLine> = vec![world::line(1, 1, 650)];
@@ -384,11 +469,11 @@ fn the_tables_hold_every_code_that_the_source_produces() {
         tabled.chain(REFUSALS.iter().map(|(refusal, _)| format!("{refusal:?}"))).collect();
     let missing: Vec<_> = named
         .difference(&tabled)
-        .filter(|name| !matches!(name.as_str(), "Internal" | "Undeliverable"))
+        .filter(|name| !matches!(name.as_str(), "Internal" | "Undeliverable" | "NotItsTag" | "TooManyTags"))
         .collect();
     assert!(missing.is_empty(), "no case for {missing:?}");
-    // No request is answered `undeliverable`: messages are, see `mail.rs`.
-    let reserved = [Decline::WalletBlocked, Decline::TagReplaced, Decline::Undeliverable]
+    // No request is answered these: messages are, see `mail.rs` and `tags.rs`.
+    let reserved = [Decline::Undeliverable, Decline::NotItsTag, Decline::TooManyTags]
         .map(|decline| format!("{decline:?}"));
     let all = Decline::ALL.iter().map(|decline| format!("{decline:?}"));
     let untested: Vec<_> = all.filter(|name| !tabled.contains(name) && !reserved.contains(name)).collect();

@@ -31,7 +31,7 @@ fn deliver(world: &mut World, number: u64, message: &Message) -> Option<Record> 
 }
 
 /// Hands over everything that was not taken, in order, until nothing is on its way.
-fn drain(world: &mut World) {
+pub(crate) fn drain(world: &mut World) {
     loop {
         let taken = world.state.channels().taken_from(world::SHARD);
         let left: Vec<_> = waiting(world).into_iter().filter(|(number, _)| *number > taken).collect();

@@ -413,7 +413,11 @@ fn content(request: &Request) -> Content {
             Content::Purchase(lines.collect(), *amount)
         }
         Command::Void { sale } => Content::Void(sale.get()),
-        Command::Transfer { .. } => panic!("the programs of this model make no transfers: see mail.rs"),
+        Command::Transfer { .. } | Command::Pair { .. } | Command::BlockTag | Command::UnblockTag => {
+            panic!(
+                "the programs of this model have one shard and its wallets one tag: see mail.rs and tags.rs"
+            )
+        }
         Command::PayOut { .. } => panic!("the programs of this model pay nobody out: see office.rs"),
         Command::Balance | Command::Cancel | Command::Lookup => Content::Anything,
     }

@@ -2,6 +2,7 @@
 
 use actors::address::{Keys, Tag};
 use actors::answer::{Answer, Statement, Verdict};
+use actors::codes::Refusal;
 use actors::command::{AskedLine, Command, Request};
 use actors::festival::{
     Device, Festival, Hours, Item, Limits, Lists, LocalTime, MAX_PART, Prices, Purse, Role, Roles, Settings,
@@ -143,6 +144,11 @@ pub(crate) fn pay(band: u32, amount: i64) -> Command {
     Command::Transfer { payee: wallet(band), amount }
 }
 
+/// Gives the band to the wallet of another one.
+pub(crate) fn pair(band: u32, replaces: Option<u32>) -> Command {
+    Command::Pair { wallet: wallet(band), replaces: replaces.map(|band| tag(band).number) }
+}
+
 pub(crate) fn bonus(amount: i64) -> Command {
     Command::TopUp { tender: Tender::Bonus, amount }
 }
@@ -183,6 +189,7 @@ pub(crate) fn request(keys: &Keys, device: u32, counter: u64, band: u32, command
         tag_counter: None,
         mode: Mode::default(),
         replaces: None,
+        wallet: None,
         command,
     };
     request.content = keys.content(&request);
@@ -300,6 +307,20 @@ impl World {
 
     /// Decides, with evidence from the history when it is asked for; applies and answers.
     pub(crate) fn ask(&mut self, request: &Request) -> Reply {
+        match self.consider(request) {
+            Ok(reply) => reply,
+            // As the engine does: once to the wallet, on its tag's word.
+            Err(wallet) => {
+                let request = Request { wallet: Some(wallet), ..request.clone() };
+                self.consider(&request).unwrap_or_else(|_| {
+                    Reply::Answer(Answer::refused(&request, self.state.shard(), Refusal::Busy))
+                })
+            }
+        }
+    }
+
+    /// The same of one actor; or which other one is to be asked.
+    pub(crate) fn consider(&mut self, request: &Request) -> Result<Reply, WalletNumber> {
         let at = self.state.ledger_time(self.clock);
         let mut now = Now { at, late: self.late, evidence: None };
         let mut decision = self.state.decide(&now, request);
@@ -308,7 +329,8 @@ impl World {
             now.evidence = Some(Evidence { position, record: &record });
             decision = self.state.decide(&now, request);
         }
-        match decision {
+        Ok(match decision {
+            Decision::Elsewhere(actor) => return Err(actor),
             Decision::Record(record) => {
                 let number = self.push(record.clone());
                 Reply::Answer(self.state.answer_of(request, &record, number))
@@ -316,7 +338,7 @@ impl World {
             Decision::Answer(answer) => Reply::Answer(answer),
             Decision::Statement(statement) => Reply::Statement(statement),
             Decision::Evidence(position) => panic!("asked twice for the record at {position}"),
-        }
+        })
     }
 
     /// Asks for `command` of a device with all that is needed; the reply's verdict.

@@ -184,9 +184,14 @@ impl Rules {
                 let expected = self.transfer(request, page.purses_at(position)[0], *payee, *amount)?;
                 Ok(shut.map_or(expected, Expected::no))
             }
-            Command::Open | Command::PayOut { .. } | Command::Balance | Command::Cancel | Command::Lookup => {
-                Err(Refusal::Internal)
-            }
+            Command::Open
+            | Command::PayOut { .. }
+            | Command::Pair { .. }
+            | Command::BlockTag
+            | Command::UnblockTag
+            | Command::Balance
+            | Command::Cancel
+            | Command::Lookup => Err(Refusal::Internal),
         }
     }
 

@@ -83,6 +83,7 @@ pub fn request(keys: &Keys, device: u32, counter: u64, tag: Tag, command: Comman
         tag_counter: None,
         mode: Mode::default(),
         replaces: None,
+        wallet: None,
         command,
     };
     request.content = keys.content(&request);

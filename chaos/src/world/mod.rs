@@ -342,7 +342,13 @@ impl World {
             if other {
                 self.tally.hit(Row::OtherDoor);
             }
-            jobs.push(Job { reply: Reply { home, token }, deadline, lane, request: (*request).clone() });
+            jobs.push(Job {
+                reply: Reply { home, token },
+                deadline,
+                lane,
+                ways: 0,
+                request: (*request).clone(),
+            });
         }
         process.submit(core, &mut jobs);
         self.collect(core)?;

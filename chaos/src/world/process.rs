@@ -188,7 +188,7 @@ fn cores(
         inboxes.push(inbox);
     }
     let homes = shards.iter().map(|(state, _)| state.shard().0 % loops).collect();
-    let layout = Layout { homes, peers };
+    let layout = Layout::new(homes, peers);
     let mut own: Vec<Vec<Recovered>> = (0..loops).map(|_| Vec::new()).collect();
     for recovered in shards {
         own[usize::from(recovered.0.shard().0 % loops)].push(recovered);

@@ -1,6 +1,7 @@
 //! One shard: its actors' state, its mailbox, and the two ends of speculation. State runs ahead of
 //! the disk by the block in flight and the one filling; every answer waits for the block it saw.
 
+mod elsewhere;
 mod lines;
 mod parked;
 mod speculation;
@@ -17,9 +18,11 @@ use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Envelope, Record};
 
 use crate::counters::Counters;
+use crate::given::News;
 use crate::job::{Clock, Job, Told};
 use crate::mail::Letter;
 use crate::mailbox::Mailbox;
+use elsewhere::Elsewhere;
 use lines::Lines;
 use parked::Parked;
 
@@ -32,6 +35,10 @@ pub(crate) struct Step<'a> {
     pub(crate) ready: &'a mut Vec<Told>,
     /// Letters to other shards.
     pub(crate) letters: &'a mut Vec<Letter>,
+    /// Jobs for other actors.
+    pub(crate) forward: &'a mut Vec<Job>,
+    /// What everybody may know about tags.
+    pub(crate) given: &'a mut Vec<News>,
     pub(crate) counters: &'a mut Counters,
 }
 
@@ -64,6 +71,7 @@ pub(crate) struct Shard {
     flight: Option<Vec<Told>>,
     spare: Option<(Box<Draft>, Vec<Told>)>,
     parked: Parked,
+    elsewhere: Elsewhere,
     lines: Lines,
     sweep: sweep::Sweep,
     alarm: timers::Alarm,
@@ -96,6 +104,7 @@ impl Shard {
             flight: None,
             spare: None,
             parked: Parked::default(),
+            elsewhere: Elsewhere::default(),
             lines: Lines::default(),
             sweep: sweep::Sweep::default(),
             alarm: timers::Alarm::default(),
@@ -167,6 +176,7 @@ impl Shard {
         self.phase = Phase::Applying;
         state.apply(number, record);
         self.phase = Phase::Deciding;
+        self.note_tag(number, record);
         number
     }
 

@@ -54,6 +54,7 @@ impl Shard {
         }
         self.spare = Some((draft, told));
         self.post_confirmed(step);
+        self.send_confirmed(step);
         for (number, token) in self.parked.confirmed(head.next_record) {
             journal.fetch(Lookup { shard: self.id, number, token });
         }
@@ -103,7 +104,7 @@ impl Shard {
         while let Some(job) = self.mailbox.pop() {
             self.refuse(&job, Refusal::Busy, step);
         }
-        for job in self.parked.drain() {
+        for job in self.parked.drain().into_iter().chain(self.elsewhere.drain()) {
             self.refuse(&job, Refusal::Busy, step);
         }
     }
@@ -122,6 +123,7 @@ impl Shard {
         self.state = Some(state);
         self.head = head;
         self.pick_up();
+        self.tell_tags(step);
         step.counters.rebuilds += 1;
     }
 

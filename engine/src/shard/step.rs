@@ -40,7 +40,7 @@ impl Shard {
         let Some(state) = &self.state else { return false };
         let mut slots = [None; SLICE];
         for (slot, job) in slots.iter_mut().zip(&self.slice) {
-            *slot = state.prefetch_slot(job.request.tag.number.as_wallet());
+            *slot = state.prefetch_slot(job.request.actor());
         }
         for slot in slots.into_iter().flatten() {
             state.prefetch_memory(slot);
@@ -107,6 +107,7 @@ impl Shard {
                 let message = Message::Statement(Box::new(statement));
                 self.tell(Told { reply: job.reply, message }, step);
             }
+            Decision::Elsewhere(actor) => self.send_on(job, actor, step),
             Decision::Evidence(position) => self.park(job, position, journal, step),
         }
     }
@@ -150,7 +151,7 @@ impl Shard {
             self.harmed(step);
         }
         self.refuse(job, Refusal::Internal, step);
-        let wallet = job.request.tag.number.as_wallet();
+        let wallet = job.request.actor();
         let panics = self.panics.entry(wallet).or_insert(0);
         *panics += 1;
         let known = self.state.as_ref().is_some_and(|state| state.balances(wallet).is_some());

@@ -110,7 +110,7 @@ pub fn cores(memory: &Memory, loops: u16) -> Vec<Core<Door>> {
         inboxes.push(inbox);
     }
     let homes = shards.iter().map(|(state, _)| state.shard().0 % loops).collect();
-    let layout = Layout { homes, peers };
+    let layout = Layout::new(homes, peers);
     let mut own: Vec<Vec<_>> = (0..loops).map(|_| Vec::new()).collect();
     for recovered in shards {
         own[usize::from(recovered.0.shard().0 % loops)].push(recovered);
@@ -147,6 +147,7 @@ pub fn request(device: u32, counter: u64, band: u8, command: Command) -> Request
         tag_counter: None,
         mode: Mode::default(),
         replaces: None,
+        wallet: None,
         command,
     };
     request.content = keys().content(&request);
@@ -173,7 +174,7 @@ pub fn buy(counter: u64, band: u8, quantity: u16) -> Request {
 }
 
 pub fn job(home: u16, token: u64, request: Request) -> Job {
-    Job { reply: Reply { home, token }, deadline: None, lane: Lane::Live, request }
+    Job { reply: Reply { home, token }, deadline: None, lane: Lane::Live, ways: 0, request }
 }
 
 /// Submits requests to a core (tokens 0, 1, ...), without turning it.

@@ -54,6 +54,7 @@ pub(crate) fn decision(decision: &Decision) -> String {
         Decision::Answer(answer) => format!("no record, but the answer {:?}", answer.verdict),
         Decision::Statement(_) => "a statement".to_owned(),
         Decision::Evidence(position) => format!("a wish for record {position} as evidence"),
+        Decision::Elsewhere(actor) => format!("a word to ask {actor}"),
     }
 }
 

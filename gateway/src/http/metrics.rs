@@ -91,6 +91,7 @@ fn decisions(out: &mut DescriptorEncoder<'_>, engine: &Counters) -> fmt::Result 
         ("rebuilds", "Shards dropped and rebuilt", engine.rebuilds),
         ("quarantined", "Actors quarantined", engine.quarantined),
         ("evidence", "Records fetched as evidence", engine.fetched),
+        ("requests_sent_on", "Requests sent on from a tag to its wallet, or back", engine.sent_on),
         ("messages_taken", "Messages taken from other shards", engine.taken),
         ("messages_returned", "Of these, that went back", engine.returned),
         ("channels_resent", "Times a channel was sent again because nothing was heard", engine.resent),

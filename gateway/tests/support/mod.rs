@@ -116,6 +116,7 @@ impl Site {
             tag_counter: None,
             mode: Mode::default(),
             replaces: None,
+            wallet: None,
             command,
         };
         request.content = self.keys.content(&request);

@@ -37,6 +37,9 @@ fn commands_have_the_same_numbers() {
         (Command::Cancel, Wire::Cancel),
         (Command::Lookup, Wire::Lookup),
         (Command::Transfer { payee: ledger::ids::WalletNumber::new(1).unwrap(), amount: 1 }, Wire::Transfer),
+        (Command::Pair { wallet: ledger::ids::WalletNumber::new(1).unwrap(), replaces: None }, Wire::Pair),
+        (Command::BlockTag, Wire::BlockTag),
+        (Command::UnblockTag, Wire::UnblockTag),
         (Command::PayOut { amount: 1 }, Wire::PayOut),
     ];
     assert_eq!(table.len(), Wire::ALL.len());

@@ -11,4 +11,5 @@ mod offices;
 mod requests;
 mod shutdown;
 mod support;
+mod tags;
 mod transfers;

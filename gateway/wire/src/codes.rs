@@ -73,13 +73,19 @@ pub enum Command {
     Lookup = 7,
     /// Sends `amount` to another wallet.
     Transfer = 8,
+    /// Gives the band to a wallet that there is already.
+    Pair = 9,
+    /// The band may pay no more.
+    BlockTag = 10,
+    /// The band may pay again.
+    UnblockTag = 11,
     /// Decides a payout of `amount` to the vendor whose office is addressed.
     PayOut = 16,
 }
 
 impl Command {
     /// All commands, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::OpenWallet,
         Self::TopUp,
         Self::Purchase,
@@ -88,6 +94,9 @@ impl Command {
         Self::Cancel,
         Self::Lookup,
         Self::Transfer,
+        Self::Pair,
+        Self::BlockTag,
+        Self::UnblockTag,
         Self::PayOut,
     ];
 
@@ -103,6 +112,9 @@ impl Command {
             6 => Self::Cancel,
             7 => Self::Lookup,
             8 => Self::Transfer,
+            9 => Self::Pair,
+            10 => Self::BlockTag,
+            11 => Self::UnblockTag,
             16 => Self::PayOut,
             _ => return None,
         })
@@ -125,6 +137,9 @@ impl Command {
             Self::Cancel => "cancel",
             Self::Lookup => "lookup",
             Self::Transfer => "transfer",
+            Self::Pair => "pair",
+            Self::BlockTag => "block_tag",
+            Self::UnblockTag => "unblock_tag",
             Self::PayOut => "pay_out",
         }
     }

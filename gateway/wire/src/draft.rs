@@ -6,11 +6,49 @@ use crate::bytes::put;
 use crate::codes::Command;
 use crate::error::WireError;
 use crate::frame::{FrameKind, FrameWriter};
-use crate::id::{RequestId, Uid};
+use crate::id::{Name, RequestId};
 use crate::limits::{
-    LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUESTS_IN_FRAME, MAX_UID, OFFICE, PAYEE, REQUEST_HEAD,
+    LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUESTS_IN_FRAME, MAX_UID, NAME, OFFICE, PAIR, REQUEST_HEAD,
 };
 use crate::request::{Flags, Line, Tender};
+
+/// What follows the head of a request, beside lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tail {
+    /// Nothing.
+    None,
+    /// A transfer: who is to have the money.
+    Payee(Name),
+    /// A pairing.
+    Pair {
+        /// The wallet that is to have the band, by any name it has.
+        wallet: Name,
+        /// The band that the new one takes the place of.
+        replaces: Option<Name>,
+    },
+}
+
+impl Tail {
+    /// Its bytes on the wire.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Payee(_) => NAME,
+            Self::Pair { .. } => PAIR,
+        }
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::None => {}
+            Self::Payee(payee) => out.extend_from_slice(&name_bytes(payee)),
+            Self::Pair { wallet, replaces } => {
+                out.extend_from_slice(&name_bytes(wallet));
+                out.extend_from_slice(&replaces.as_ref().map_or([0; NAME], name_bytes));
+            }
+        }
+    }
+}
 
 /// A request to be sent. Build it with one of the constructors, then set what else is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +61,8 @@ pub struct Request<'a> {
     pub wait_ms: u32,
     /// The request's id; for cancel and lookup the id in question.
     pub id: RequestId,
-    /// The tag; `None` addresses an office.
-    pub uid: Option<Uid>,
+    /// The tag, or the ticket; `None` addresses an office.
+    pub name: Option<Name>,
     /// The vendor whose office is addressed instead of a tag; 0 is the festival's own.
     pub office: Option<u32>,
     /// The till, as the welcome names it; 0 takes the device's own of that moment.
@@ -43,8 +81,8 @@ pub struct Request<'a> {
     pub zone: u16,
     /// How a top-up was paid.
     pub tender: Option<Tender>,
-    /// Who is to have the money of a transfer.
-    pub payee: Option<Uid>,
+    /// What the command needs beside.
+    pub tail: Tail,
     /// What a purchase sells.
     pub lines: &'a [Line],
 }
@@ -53,12 +91,12 @@ impl<'a> Request<'a> {
     /// A request of an office with nothing but its command and id: `vendor`'s, or with 0 the festival's.
     pub fn of_office(command: Command, id: RequestId, vendor: u32) -> Self {
         let target = if command.names_its_target() { id } else { RequestId::NONE };
-        Self { uid: None, office: Some(vendor), target, ..Self::nothing(command, id) }
+        Self { name: None, office: Some(vendor), target, ..Self::nothing(command, id) }
     }
 
     /// A request with nothing but its command, id and tag.
-    pub fn bare(command: Command, id: RequestId, uid: Uid) -> Self {
-        Self { uid: Some(uid), ..Self::nothing(command, id) }
+    pub fn bare(command: Command, id: RequestId, name: impl Into<Name>) -> Self {
+        Self { name: Some(name.into()), ..Self::nothing(command, id) }
     }
 
     fn nothing(command: Command, id: RequestId) -> Self {
@@ -67,7 +105,7 @@ impl<'a> Request<'a> {
             flags: Flags::default(),
             wait_ms: 0,
             id,
-            uid: None,
+            name: None,
             office: None,
             till: 0,
             happened: 0,
@@ -77,35 +115,57 @@ impl<'a> Request<'a> {
             operator: 0,
             zone: 0,
             tender: None,
-            payee: None,
+            tail: Tail::None,
             lines: &[],
         }
     }
 
     /// Opens a wallet for a tag.
-    pub fn open_wallet(id: RequestId, uid: Uid) -> Self {
-        Self::bare(Command::OpenWallet, id, uid)
+    pub fn open_wallet(id: RequestId, name: impl Into<Name>) -> Self {
+        Self::bare(Command::OpenWallet, id, name)
     }
 
     /// Puts money into a wallet.
-    pub fn top_up(id: RequestId, uid: Uid, amount: i64, tender: Tender) -> Self {
-        Self { amount, tender: Some(tender), ..Self::bare(Command::TopUp, id, uid) }
+    pub fn top_up(id: RequestId, name: impl Into<Name>, amount: i64, tender: Tender) -> Self {
+        Self { amount, tender: Some(tender), ..Self::bare(Command::TopUp, id, name) }
     }
 
     /// Sells these lines; the amount is their sum.
-    pub fn purchase(id: RequestId, uid: Uid, lines: &'a [Line]) -> Self {
+    pub fn purchase(id: RequestId, name: impl Into<Name>, lines: &'a [Line]) -> Self {
         let amount = lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum();
-        Self { amount, lines, ..Self::bare(Command::Purchase, id, uid) }
+        Self { amount, lines, ..Self::bare(Command::Purchase, id, name) }
     }
 
     /// Takes a whole purchase back; money goes back, so it names an operator.
-    pub fn void(id: RequestId, uid: Uid, sale: RequestId, operator: u32) -> Self {
-        Self { target: sale, operator, ..Self::bare(Command::Void, id, uid) }
+    pub fn void(id: RequestId, name: impl Into<Name>, sale: RequestId, operator: u32) -> Self {
+        Self { target: sale, operator, ..Self::bare(Command::Void, id, name) }
     }
 
     /// Pays another wallet.
-    pub fn transfer(id: RequestId, payer: Uid, payee: Uid, amount: i64) -> Self {
-        Self { amount, payee: Some(payee), ..Self::bare(Command::Transfer, id, payer) }
+    pub fn transfer(id: RequestId, payer: impl Into<Name>, payee: impl Into<Name>, amount: i64) -> Self {
+        Self { amount, tail: Tail::Payee(payee.into()), ..Self::bare(Command::Transfer, id, payer) }
+    }
+
+    /// Gives a band to the wallet that `wallet` names; staff stands behind it.
+    pub fn pair(
+        id: RequestId,
+        name: impl Into<Name>,
+        wallet: impl Into<Name>,
+        replaces: Option<Name>,
+        operator: u32,
+    ) -> Self {
+        let tail = Tail::Pair { wallet: wallet.into(), replaces };
+        Self { operator, tail, ..Self::bare(Command::Pair, id, name) }
+    }
+
+    /// Keeps a band from paying.
+    pub fn block_tag(id: RequestId, name: impl Into<Name>, operator: u32) -> Self {
+        Self { operator, ..Self::bare(Command::BlockTag, id, name) }
+    }
+
+    /// Lets a band pay again.
+    pub fn unblock_tag(id: RequestId, name: impl Into<Name>, operator: u32) -> Self {
+        Self { operator, ..Self::bare(Command::UnblockTag, id, name) }
     }
 
     /// Pays out to a vendor; money leaves, so it names an operator.
@@ -114,24 +174,24 @@ impl<'a> Request<'a> {
     }
 
     /// Reads balance and last movements.
-    pub fn balance(id: RequestId, uid: Uid) -> Self {
-        Self::bare(Command::Balance, id, uid)
+    pub fn balance(id: RequestId, name: impl Into<Name>) -> Self {
+        Self::bare(Command::Balance, id, name)
     }
 
     /// Gives request `id` up.
-    pub fn cancel(id: RequestId, uid: Uid) -> Self {
-        Self { target: id, ..Self::bare(Command::Cancel, id, uid) }
+    pub fn cancel(id: RequestId, name: impl Into<Name>) -> Self {
+        Self { target: id, ..Self::bare(Command::Cancel, id, name) }
     }
 
     /// Asks what became of request `id`.
-    pub fn lookup(id: RequestId, uid: Uid) -> Self {
-        Self { target: id, ..Self::bare(Command::Lookup, id, uid) }
+    pub fn lookup(id: RequestId, name: impl Into<Name>) -> Self {
+        Self { target: id, ..Self::bare(Command::Lookup, id, name) }
     }
 
     /// Bytes of this request on the wire.
     pub fn size(&self) -> usize {
         let office = self.office.map_or(0, |_| OFFICE);
-        REQUEST_HEAD + self.lines.len() * LINE + self.payee.map_or(0, |_| PAYEE) + office
+        REQUEST_HEAD + self.lines.len() * LINE + self.tail.size() + office
     }
 
     /// Appends the request to `out`; `false` (and nothing appended) when it has more than 64 lines.
@@ -150,9 +210,7 @@ impl<'a> Request<'a> {
             put::<8, 4, LINE>(&mut bytes, line.unit_price.to_le_bytes());
             out.extend_from_slice(&bytes);
         }
-        if let Some(payee) = &self.payee {
-            out.extend_from_slice(&payee_bytes(payee));
-        }
+        self.tail.append_to(out);
         if let Some(vendor) = self.office {
             let mut bytes = [0; OFFICE];
             put::<0, 4, OFFICE>(&mut bytes, vendor.to_le_bytes());
@@ -164,14 +222,13 @@ impl<'a> Request<'a> {
     fn head(&self, length: u16, lines: u8) -> [u8; REQUEST_HEAD] {
         const N: usize = REQUEST_HEAD;
         let mut head = [0; N];
-        // A Uid has at most ten bytes.
-        let uid_length = self.uid.map_or(0, |uid| u8::try_from(uid.as_bytes().len()).unwrap_or(0));
+        let uid = self.name.map(|name| name.uid());
         put::<0, 2, N>(&mut head, length.to_le_bytes());
         put::<2, 2, N>(&mut head, [self.command.number(), self.flags.0]);
         put::<4, 4, N>(&mut head, self.wait_ms.to_le_bytes());
         put::<8, 8, N>(&mut head, self.id.raw().to_le_bytes());
-        put::<16, 1, N>(&mut head, [uid_length]);
-        put::<17, 10, N>(&mut head, self.uid.map_or([0; MAX_UID], |uid| uid.padded()));
+        put::<16, 1, N>(&mut head, [uid.map_or(0, |uid| uid.length())]);
+        put::<17, 10, N>(&mut head, uid.map_or([0; MAX_UID], |uid| uid.padded()));
         put::<27, 1, N>(&mut head, [lines]);
         put::<28, 4, N>(&mut head, self.till.to_le_bytes());
         put::<32, 8, N>(&mut head, self.happened.to_le_bytes());
@@ -181,15 +238,16 @@ impl<'a> Request<'a> {
         put::<60, 4, N>(&mut head, self.operator.to_le_bytes());
         put::<64, 2, N>(&mut head, self.zone.to_le_bytes());
         put::<66, 1, N>(&mut head, [self.tender.map_or(0, Tender::number)]);
+        put::<67, 1, N>(&mut head, [self.name.map_or(Name::TAG, |name| name.kind())]);
         head
     }
 }
 
-fn payee_bytes(payee: &Uid) -> [u8; PAYEE] {
-    let mut bytes = [0; PAYEE];
-    // A Uid has at most ten bytes.
-    put::<0, 1, PAYEE>(&mut bytes, [u8::try_from(payee.as_bytes().len()).unwrap_or(0)]);
-    put::<1, 10, PAYEE>(&mut bytes, payee.padded());
+fn name_bytes(name: &Name) -> [u8; NAME] {
+    let mut bytes = [0; NAME];
+    put::<0, 1, NAME>(&mut bytes, [name.uid().length()]);
+    put::<1, 10, NAME>(&mut bytes, name.uid().padded());
+    put::<11, 1, NAME>(&mut bytes, [name.kind()]);
     bytes
 }
 

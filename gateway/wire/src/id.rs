@@ -86,6 +86,12 @@ impl Uid {
         self.bytes.get(..usize::from(self.length)).unwrap_or(&self.bytes)
     }
 
+    /// How many bytes it has.
+    #[inline]
+    pub fn length(&self) -> u8 {
+        self.length
+    }
+
     /// The ten bytes on the wire: the UID, then zeros.
     #[inline]
     pub fn padded(&self) -> [u8; MAX_UID] {
@@ -97,6 +103,76 @@ impl Uid {
 impl std::fmt::Debug for Uid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Uid({} bytes)", self.length)
+    }
+}
+
+/// What a request names a wallet by: a tag, or the ticket from which the wallet was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Name {
+    uid: Uid,
+    ticket: bool,
+}
+
+impl Name {
+    /// Number on the wire of a name that is a tag's UID.
+    pub const TAG: u8 = 0;
+    /// Number on the wire of a name that is a ticket's reference.
+    pub const TICKET: u8 = 1;
+
+    /// The ticket with this reference: the first ten bytes of the SHA-256 of its code.
+    pub fn ticket(reference: [u8; MAX_UID]) -> Self {
+        Self { uid: Uid { bytes: reference, length: 10 }, ticket: true }
+    }
+
+    /// Whether a name of this kind can have so many bytes.
+    #[inline]
+    pub fn length_is_sane(kind: u8, length: u8) -> bool {
+        if kind == Self::TICKET { length == 10 } else { Uid::length_is_sane(length) }
+    }
+
+    /// The UID, or the ticket's reference.
+    #[inline]
+    pub fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    /// Its kind's number on the wire.
+    #[inline]
+    pub fn kind(&self) -> u8 {
+        if self.ticket { Self::TICKET } else { Self::TAG }
+    }
+}
+
+impl From<Uid> for Name {
+    fn from(uid: Uid) -> Self {
+        Self { uid, ticket: false }
+    }
+}
+
+/// A [`Name`] as it lies in a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct NameView<'a> {
+    /// The UID, or the ticket's reference.
+    pub bytes: &'a [u8],
+    /// Whether it is a ticket's.
+    pub ticket: bool,
+}
+
+impl NameView<'_> {
+    /// As a value of its own.
+    pub fn to_owned(self) -> Option<Name> {
+        if self.ticket {
+            self.bytes.try_into().ok().map(Name::ticket)
+        } else {
+            Uid::new(self.bytes).map(Name::from)
+        }
+    }
+}
+
+/// Shows the kind only: UIDs do not belong into logs.
+impl std::fmt::Debug for NameView<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NameView({} bytes, ticket: {})", self.bytes.len(), self.ticket)
     }
 }
 

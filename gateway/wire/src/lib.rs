@@ -25,10 +25,10 @@ mod session;
 
 pub use answer::{Answer, Answers, Movement, Outcome, Statement, answers, push_answers, push_statement};
 pub use codes::{Addressee, Class, Command, Decline, Read, Refusal};
-pub use draft::{Request, RequestsWriter, set_wait};
+pub use draft::{Request, RequestsWriter, Tail, set_wait};
 pub use error::WireError;
 pub use frame::{Frame, FrameKind, FrameWriter, Header, parse_header, push_empty, split_frame};
-pub use id::{Position, RequestId, Roles, Uid};
+pub use id::{Name, NameView, Position, RequestId, Roles, Uid};
 pub use message::{FromServer, FromTerminal};
 pub use request::{BadRequest, Flags, Line, Malformed, RequestView, Requests, Tender, requests};
 pub use session::{ConnectionLimits, Fault, Hello, Notice, Welcome};

@@ -30,8 +30,11 @@ pub const REQUEST_HEAD: usize = 72;
 /// Bytes of one line.
 pub const LINE: usize = 12;
 
-/// Bytes behind a transfer's head that name the payee.
-pub const PAYEE: usize = 12;
+/// Bytes behind a head that name a wallet: the payee of a transfer, the wallet and the old band of a pairing.
+pub const NAME: usize = 12;
+
+/// Bytes behind a pairing's head: the wallet's name and that of the band it replaces.
+pub const PAIR: usize = 2 * NAME;
 
 /// Bytes behind a head that name an office: instead of a tag, which an office has none of.
 pub const OFFICE: usize = 8;

@@ -6,8 +6,8 @@ use crate::bytes::{i64_at, u8_at, u16_at, u32_at, u64_at, uid10_at};
 use crate::codes::{Addressee, Command, Refusal};
 use crate::error::WireError;
 use crate::frame::FrameKind;
-use crate::id::{RequestId, Uid};
-use crate::limits::{LINE, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, OFFICE, PAYEE, REQUEST_HEAD};
+use crate::id::{Name, NameView, RequestId};
+use crate::limits::{LINE, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, NAME, OFFICE, REQUEST_HEAD};
 
 /// How money comes in at a top-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,9 +81,12 @@ pub enum BadRequest {
     /// The counter of the request id is zero.
     #[error("the request id has counter 0; counters start at 1")]
     Counter,
-    /// The UID length is not 4, 7 or 10.
-    #[error("a tag uid of {0} bytes; they have 4, 7 or 10")]
+    /// The UID length is not 4, 7 or 10, or a ticket's is not 10.
+    #[error("a tag uid of {0} bytes; they have 4, 7 or 10, a ticket's reference has 10")]
     UidLength(u8),
+    /// The name is of an unknown kind.
+    #[error("unknown kind of name {0}")]
+    Name(u8),
     /// More lines than allowed.
     #[error("{0} lines; at most 64 are taken")]
     TooManyLines(u8),
@@ -113,6 +116,9 @@ pub enum BadRequest {
     /// A transfer that does not say for whom.
     #[error("a transfer without the 12 bytes of its payee")]
     NoPayee,
+    /// A pairing that does not say with which wallet.
+    #[error("a pairing without the 24 bytes of its wallet and the band it replaces")]
+    NoWallet,
     /// A command for an office that does not say for which.
     #[error("a command for an office without the 8 bytes that name it")]
     NoOffice,
@@ -125,7 +131,7 @@ impl BadRequest {
     /// The code of the answer.
     pub fn refusal(self) -> Refusal {
         match self {
-            Self::Command(_) | Self::Tender(_) => Refusal::Unsupported,
+            Self::Command(_) | Self::Tender(_) | Self::Name(_) => Refusal::Unsupported,
             Self::TooManyLines(_) => Refusal::TooManyLines,
             Self::Counter
             | Self::UidLength(_)
@@ -135,6 +141,7 @@ impl BadRequest {
             | Self::NoTender
             | Self::NoTarget
             | Self::NoPayee
+            | Self::NoWallet
             | Self::NoOffice
             | Self::TargetDiffers => Refusal::Malformed,
         }
@@ -213,13 +220,13 @@ impl<'a> RequestView<'a> {
     /// A tag has a UID of some length that UIDs have, an office none: it is named behind the head.
     #[inline]
     fn check_addressee(&self) -> Result<(), BadRequest> {
-        let uid = u8_at::<16, _>(self.head);
-        match (self.command.addressee(), uid) {
+        let (kind, length) = (u8_at::<67, _>(self.head), u8_at::<16, _>(self.head));
+        match (self.command.addressee(), length) {
             (Addressee::Office | Addressee::Either, 0) => {
                 self.office().map(|_| ()).ok_or(BadRequest::NoOffice)
             }
-            (Addressee::Tag | Addressee::Either, length) if Uid::length_is_sane(length) => Ok(()),
-            (_, length) => Err(BadRequest::UidLength(length)),
+            (Addressee::Tag | Addressee::Either, length) => check_name(kind, length),
+            (Addressee::Office, length) => Err(BadRequest::UidLength(length)),
         }
     }
 
@@ -233,7 +240,8 @@ impl<'a> RequestView<'a> {
         }
         match self.command {
             Command::TopUp if self.tender().is_none() => Err(BadRequest::NoTender),
-            Command::Transfer => self.check_payee(),
+            Command::Transfer => check_tail_name(self.tail, BadRequest::NoPayee),
+            Command::Pair => self.check_pair(),
             Command::Void | Command::Cancel | Command::Lookup if self.target().is_none() => {
                 Err(BadRequest::NoTarget)
             }
@@ -242,10 +250,14 @@ impl<'a> RequestView<'a> {
         }
     }
 
-    fn check_payee(&self) -> Result<(), BadRequest> {
-        let payee = self.tail.first_chunk::<PAYEE>().ok_or(BadRequest::NoPayee)?;
-        let length = u8_at::<0, _>(payee);
-        if Uid::length_is_sane(length) { Ok(()) } else { Err(BadRequest::UidLength(length)) }
+    fn check_pair(&self) -> Result<(), BadRequest> {
+        check_tail_name(self.tail, BadRequest::NoWallet)?;
+        let replaces = self.tail.get(NAME..).unwrap_or_default();
+        // A length of zero: no band is replaced.
+        if replaces.first_chunk::<NAME>().is_some() && replaces.first() == Some(&0) {
+            return Ok(());
+        }
+        check_tail_name(replaces, BadRequest::NoWallet)
     }
 
     /// What is asked for.
@@ -272,19 +284,37 @@ impl<'a> RequestView<'a> {
         RequestId::from_raw(u64_at::<8, _>(self.head))
     }
 
-    /// The tag's UID: 4, 7 or 10 bytes; none where an office is addressed.
+    /// The tag's UID: 4, 7 or 10 bytes; or a ticket's reference; none where an office is addressed.
     #[inline]
     pub fn uid(&self) -> &'a [u8] {
         let length = usize::from(u8_at::<16, _>(self.head));
         self.head.get(17..17 + length).unwrap_or_default()
     }
 
-    /// Transfer: the UID of the tag that is to have the money; else nothing.
-    pub fn payee(&self) -> &'a [u8] {
-        let payee = self.tail.first_chunk::<PAYEE>().filter(|_| self.command == Command::Transfer);
-        let Some(payee) = payee else { return &[] };
-        let length = usize::from(u8_at::<0, _>(payee));
-        payee.get(1..=length).unwrap_or_default()
+    /// What the wallet, or the tag, is named by; nothing where an office is addressed.
+    #[inline]
+    pub fn name(&self) -> NameView<'a> {
+        NameView { bytes: self.uid(), ticket: u8_at::<67, _>(self.head) == Name::TICKET }
+    }
+
+    /// Transfer: who is to have the money. Pair: the wallet that is to have the band.
+    pub fn other(&self) -> Option<NameView<'a>> {
+        match self.command {
+            Command::Transfer | Command::Pair => self.name_at(0),
+            _ => None,
+        }
+    }
+
+    /// Pair: the band that the new one takes the place of.
+    pub fn replaces(&self) -> Option<NameView<'a>> {
+        if self.command == Command::Pair { self.name_at(NAME) } else { None }
+    }
+
+    fn name_at(&self, at: usize) -> Option<NameView<'a>> {
+        let name = self.tail.get(at..)?.first_chunk::<NAME>()?;
+        let length = usize::from(u8_at::<0, _>(name));
+        let bytes = name.get(1..=length).filter(|bytes| !bytes.is_empty())?;
+        Some(NameView { bytes, ticket: u8_at::<11, _>(name) == Name::TICKET })
     }
 
     /// The vendor whose office is addressed instead of a tag; 0 is the festival's own office.
@@ -296,10 +326,10 @@ impl<'a> RequestView<'a> {
         self.tail.first_chunk::<OFFICE>().map(u32_at::<0, OFFICE>)
     }
 
-    /// The tag's UID as a value of its own.
+    /// What the wallet, or the tag, is named by, as a value of its own.
     #[inline]
-    pub fn owned_uid(&self) -> Option<Uid> {
-        Uid::new(self.uid())
+    pub fn owned_name(&self) -> Option<Name> {
+        self.name().to_owned()
     }
 
     /// The ten bytes of the UID field: the UID and its padding.
@@ -377,6 +407,22 @@ impl<'a> RequestView<'a> {
     pub fn lines_total(&self) -> i64 {
         self.lines().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum()
     }
+}
+
+/// Whether a name of this kind can be this long.
+#[inline]
+fn check_name(kind: u8, length: u8) -> Result<(), BadRequest> {
+    match kind {
+        Name::TAG | Name::TICKET if Name::length_is_sane(kind, length) => Ok(()),
+        Name::TAG | Name::TICKET => Err(BadRequest::UidLength(length)),
+        unknown => Err(BadRequest::Name(unknown)),
+    }
+}
+
+/// Whether a name of a wallet stands at the beginning of `tail`.
+fn check_tail_name(tail: &[u8], missing: BadRequest) -> Result<(), BadRequest> {
+    let name = tail.first_chunk::<NAME>().ok_or(missing)?;
+    check_name(u8_at::<11, _>(name), u8_at::<0, _>(name))
 }
 
 /// Shows what a technician needs; the tag's UID is left out.

@@ -11,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::limits::{MAX_REQUEST, MAX_REQUESTS_IN_FRAME, REQUEST_HEAD};
 use wire::{
-    BadRequest, Command, FrameKind, FromServer, FromTerminal, Hello, Line, Refusal, Request, RequestId,
+    BadRequest, Command, FrameKind, FromServer, FromTerminal, Hello, Line, Name, Refusal, Request, RequestId,
     RequestsWriter, Tender, Uid, WireError, requests, split_frame,
 };
 
@@ -39,7 +39,7 @@ fn read_everything(bytes: &[u8]) -> usize {
             Ok(FromTerminal::Requests(all)) => {
                 for view in all.flatten() {
                     read += view.uid().len() + view.lines().count() + format!("{view:?}").len();
-                    read += usize::from(view.lines_total() > 0 && view.owned_uid().is_some());
+                    read += usize::from(view.lines_total() > 0 && view.owned_name().is_some());
                 }
             }
             other => read += format!("{other:?}").len(),
@@ -112,9 +112,10 @@ fn a_bad_request_is_refused_alone_under_its_id() {
     let cancel = encoded(&Request::cancel(id(2), uid()));
     let transfer = encoded(&Request::transfer(id(2), uid(), uid(), 500));
     let pay_out = encoded(&Request::pay_out(id(2), 4, 500, 1));
+    let pair = encoded(&Request::pair(id(2), uid(), uid(), Some(uid().into()), 4));
     let table: &[(&[u8], usize, u8, BadRequest, Refusal)] = &[
         (&purchase, 2, 0, BadRequest::Command(0), Refusal::Unsupported),
-        (&purchase, 2, 9, BadRequest::Command(9), Refusal::Unsupported),
+        (&purchase, 2, 99, BadRequest::Command(99), Refusal::Unsupported),
         (&purchase, 2, Command::TopUp.number(), BadRequest::StrayLines, Refusal::Malformed),
         (&purchase, 16, 5, BadRequest::UidLength(5), Refusal::Malformed),
         (&purchase, 16, 0, BadRequest::UidLength(0), Refusal::Malformed),
@@ -132,6 +133,14 @@ fn a_bad_request_is_refused_alone_under_its_id() {
         (&cancel, 2, Command::Transfer.number(), BadRequest::NoPayee, Refusal::Malformed),
         (&transfer, 72, 11, BadRequest::UidLength(11), Refusal::Malformed),
         (&transfer, 27, 1, BadRequest::StrayLines, Refusal::Malformed),
+        (&transfer, 2, Command::Pair.number(), BadRequest::NoWallet, Refusal::Malformed),
+        (&cancel, 2, Command::Pair.number(), BadRequest::NoWallet, Refusal::Malformed),
+        (&cancel, 67, Name::TICKET, BadRequest::UidLength(7), Refusal::Malformed),
+        (&cancel, 67, 2, BadRequest::Name(2), Refusal::Unsupported),
+        (&transfer, 83, 2, BadRequest::Name(2), Refusal::Unsupported),
+        (&pair, 72, 0, BadRequest::UidLength(0), Refusal::Malformed),
+        (&pair, 84, 3, BadRequest::UidLength(3), Refusal::Malformed),
+        (&pair, 95, 9, BadRequest::Name(9), Refusal::Unsupported),
     ];
     let good = encoded(&Request::balance(id(1), uid()));
     for (bytes, at, to, why, code) in table {

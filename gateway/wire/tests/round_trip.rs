@@ -11,17 +11,25 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::limits::{MAX_DEVICE, MAX_MOVEMENTS, VERSION};
 use wire::{
-    Answer, Class, ConnectionLimits, Fault, FrameKind, FromServer, FromTerminal, Hello, Movement, Notice,
-    Position, Refusal, Request, RequestView, RequestsWriter, Roles, Welcome, WireError, push_answers,
-    push_empty, push_statement, split_frame,
+    Answer, Class, ConnectionLimits, Fault, FrameKind, FromServer, FromTerminal, Hello, Movement, NameView,
+    Notice, Position, Refusal, Request, RequestView, RequestsWriter, Roles, Tail, Welcome, WireError,
+    push_answers, push_empty, push_statement, split_frame,
 };
 
 fn same(view: &RequestView<'_>, sent: &Request<'_>) {
     assert_eq!(view.command(), sent.command);
     assert_eq!((view.flags(), view.wait_ms(), view.id()), (sent.flags, sent.wait_ms, sent.id));
-    assert_eq!((view.owned_uid(), view.office()), (sent.uid, sent.office));
-    assert_eq!(view.uid(), sent.uid.as_ref().map_or(&[][..], wire::Uid::as_bytes));
-    assert_eq!(view.uid_field(), sent.uid.map_or([0; 10], |uid| uid.padded()));
+    assert_eq!((view.owned_name(), view.office()), (sent.name, sent.office));
+    let uid = sent.name.map(|name| name.uid());
+    assert_eq!(view.uid(), uid.as_ref().map_or(&[][..], wire::Uid::as_bytes));
+    assert_eq!(view.uid_field(), uid.map_or([0; 10], |uid| uid.padded()));
+    let (other, replaces) = match sent.tail {
+        Tail::None => (None, None),
+        Tail::Payee(payee) => (Some(payee), None),
+        Tail::Pair { wallet, replaces } => (Some(wallet), replaces),
+    };
+    assert_eq!(view.other().and_then(NameView::to_owned), other);
+    assert_eq!(view.replaces().and_then(NameView::to_owned), replaces);
     assert_eq!((view.till(), view.happened(), view.amount()), (sent.till, sent.happened, sent.amount));
     assert_eq!((view.target(), view.tag_counter()), (sent.target, sent.tag_counter));
     assert_eq!((view.operator(), view.zone(), view.tender()), (sent.operator, sent.zone, sent.tender));

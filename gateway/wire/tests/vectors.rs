@@ -10,7 +10,7 @@ mod document;
 use document::vectors;
 use wire::{
     Answer, Class, Command, ConnectionLimits, Decline, Fault, Flags, FrameKind, FromServer, FromTerminal,
-    Hello, Line, Movement, Notice, Position, Read, Refusal, Request, RequestId, RequestsWriter, Roles,
+    Hello, Line, Movement, Name, Notice, Position, Read, Refusal, Request, RequestId, RequestsWriter, Roles,
     Tender, Uid, Welcome, WireError, push_answers, push_empty, push_statement, split_frame,
 };
 
@@ -22,6 +22,11 @@ fn id(counter: u64) -> RequestId {
 
 fn uid() -> Uid {
     Uid::new(&[0x04, 0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xf6]).unwrap()
+}
+
+/// The first ten bytes of the SHA-256 of `TICKET-0001`.
+fn ticket() -> Name {
+    Name::ticket([0xb4, 0x3a, 0x95, 0xa2, 0xc1, 0x9a, 0x97, 0xb6, 0x28, 0x98])
 }
 
 fn at(number: u64) -> Position {
@@ -101,6 +106,11 @@ fn of_terminal(name: &str) -> Option<Vec<u8>> {
         "transfer" => frame(&[at_till(Request::transfer(id(1009), uid(), small, 1500))]),
         "pay_out" => frame(&[at_till(Request::pay_out(id(1010), 21, 250_000, 31))]),
         "cancel of a pay_out" => frame(&[Request::of_office(Command::Cancel, id(1010), 21)]),
+        "pair" => frame(&[Request::pair(id(1010), small, ticket(), Some(uid().into()), 31)]),
+        "pair of a further band" => frame(&[Request::pair(id(1011), small, ticket(), None, 31)]),
+        "block_tag" => frame(&[Request::block_tag(id(1012), uid(), 31)]),
+        "unblock_tag" => frame(&[Request::unblock_tag(id(1013), uid(), 31)]),
+        "open_wallet from a ticket" => frame(&[Request::open_wallet(id(1014), ticket())]),
         "lookup" => frame(&[Request::lookup(id(1002), uid())]),
         "batch" => {
             frame(&[at_till(Request::purchase(id(1005), uid(), &one)), Request::balance(id(1006), small)])
@@ -171,7 +181,7 @@ fn of_server(name: &str) -> Option<Vec<u8>> {
 #[test]
 fn the_crate_writes_the_vectors_of_the_document() {
     let all = vectors();
-    assert_eq!(all.len(), 31, "a vector was added or lost");
+    assert_eq!(all.len(), 36, "a vector was added or lost");
     for (name, hex) in all {
         let bytes =
             of_terminal(name).or_else(|| of_server(name)).unwrap_or_else(|| panic!("unknown vector {name}"));

@@ -3,7 +3,7 @@
 //! this connection is owed for it.
 //! Laws: checks L4 from outside (an answer is owed once for each copy sent); L12 (bounded).
 
-use wire::{Command, RequestId, Uid};
+use wire::{Command, Name, RequestId};
 
 /// What is being asked about an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Slot {
     /// The request's id.
     pub id: RequestId,
     /// Its tag, for lookups and cancels.
-    pub uid: Option<Uid>,
+    pub name: Option<Name>,
     /// Its own command.
     pub command: Command,
     /// What the caller wants back with the ending.
@@ -57,7 +57,7 @@ impl Slot {
         Self {
             counter: 0,
             id: RequestId::NONE,
-            uid: None,
+            name: None,
             command: Command::Lookup,
             token: 0,
             since_ns: 0,

@@ -193,7 +193,7 @@ impl Terminal {
             self.flight.give_back(id.counter());
             return None;
         };
-        (slot.uid, slot.command, slot.token) = (request.uid, request.command, token);
+        (slot.name, slot.command, slot.token) = (request.name, request.command, token);
         (slot.since_ns, slot.queued) = (now_ns, true);
         self.counter += 1;
         self.queue.push_back(id.counter());
@@ -206,7 +206,7 @@ impl Terminal {
     /// when the bytes are not one of this device's requests or there is no room.
     pub fn restore(&mut self, now_ns: u64, token: u64, bytes: &[u8]) -> bool {
         let Some(Ok(view)) = RequestView::parse(bytes) else { return false };
-        let (id, command, uid) = (view.id(), view.command(), view.owned_uid());
+        let (id, command, name) = (view.id(), view.command(), view.owned_name());
         if id.device() != self.device
             || command.names_its_target()
             || self.flight.find(id.counter()).is_some()
@@ -215,7 +215,7 @@ impl Terminal {
         }
         let Some(slot) = self.flight.take_place(id) else { return false };
         slot.bytes.extend_from_slice(bytes);
-        (slot.uid, slot.command, slot.token) = (uid, command, token);
+        (slot.name, slot.command, slot.token) = (name, command, token);
         (slot.since_ns, slot.doubt, slot.queued) = (now_ns, true, true);
         self.counter = self.counter.max(id.counter() + 1);
         self.queue.push_back(id.counter());
@@ -476,8 +476,8 @@ fn append(flight: &mut Flight, counter: u64, frame: &mut RequestsWriter<'_>, mos
     if frame.count() > 0 && frame.body_len() + slot.bytes.len() > most_body {
         return false;
     }
-    let uid = slot.uid;
-    let about = |ask: fn(RequestId, wire::Uid) -> Request<'static>| uid.map(|uid| ask(slot.id, uid));
+    let name = slot.name;
+    let about = |ask: fn(RequestId, wire::Name) -> Request<'static>| name.map(|name| ask(slot.id, name));
     let fits = match slot.step {
         Step::Asking => frame.push_encoded(&slot.bytes),
         Step::LookingUp => about(Request::lookup).is_some_and(|request| frame.push(&request)),

@@ -23,10 +23,10 @@ codes! {
         "The id was given up before the request arrived; this straggler moved nothing.",
         "Show the sale as not made; a new sale takes a new id.";
     WalletBlocked = 6, "wallet_blocked", Useless,
-        "The wallet is blocked. Reserved for a later release.",
+        "The band is blocked: it was reported lost.",
         "Send the guest to the service desk.";
     TagReplaced = 7, "tag_replaced", Useless,
-        "The wristband was replaced by another. Reserved for a later release.",
+        "The wristband was replaced by another one, which pays for the same wallet.",
         "Ask for the new wristband; keep the old one.";
     AlreadyOpen = 8, "already_open", Useless,
         "The tag has a wallet already; the answer carries its balance.",
@@ -49,6 +49,9 @@ codes! {
     TransferGone = 14, "transfer_gone", NewId,
         "The transfer can't be undone: its money has left for the other wallet. It stands.",
         "Show the transfer as made; the other wallet can pay it back.";
+    TagTaken = 15, "tag_taken", NewId,
+        "The band belongs to a wallet already, or another desk was faster.",
+        "Take another wristband.";
     FestivalPaused = 16, "festival_paused", NewId,
         "The festival is paused: nothing is sold or paid in.",
         "Say so to the guest; try again when it goes on.";
@@ -64,4 +67,13 @@ codes! {
     ItemStopped = 20, "item_stopped", NewId,
         "The organiser has stopped the sale of one of the items.",
         "Load the new configuration; take the item out and sell the rest under a new id.";
+    NotItsTag = 26, "not_its_tag", NewId,
+        "The band to be replaced is not the wallet's, or was replaced before. No request gets this answer; journals name it.",
+        "Show the text of an unknown decline.";
+    Stands = 28, "stands", NewId,
+        "The request can't be undone by a cancel: others rely on it. It stands.",
+        "Show it as done; ask for the opposite if it is wrong.";
+    TooManyTags = 30, "too_many_tags", NewId,
+        "The wallet has as many bands as a wallet can have. No request gets this answer; journals name it.",
+        "Show the text of an unknown decline.";
 }

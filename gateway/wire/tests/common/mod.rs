@@ -7,7 +7,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use wire::limits::{MAX_COUNTER, MAX_DEVICE};
-use wire::{Command, Flags, Line, Request, RequestId, Tender, Uid};
+use wire::{Command, Flags, Line, Name, Request, RequestId, Tender, Uid};
 
 /// A request that owns its lines.
 #[derive(Debug, Clone)]
@@ -31,6 +31,10 @@ pub fn uid() -> impl Strategy<Value = Uid> {
         .prop_map(|(length, bytes)| Uid::new(&bytes[..length]).unwrap())
 }
 
+pub fn name() -> impl Strategy<Value = Name> {
+    prop_oneof![3 => uid().prop_map(Name::from), 1 => any::<[u8; 10]>().prop_map(Name::ticket)]
+}
+
 fn line() -> impl Strategy<Value = Line> {
     (any::<u32>(), 1..=u16::MAX, any::<u32>()).prop_map(|(item, quantity, unit_price)| Line {
         item,
@@ -44,34 +48,38 @@ type Small = (u8, u32, u32, u32, u32, u16);
 fn shape(
     command: Command,
     id: RequestId,
-    uid: Uid,
+    name: Name,
+    second: Name,
     other: RequestId,
     amount: i64,
     bonus: bool,
 ) -> Request<'static> {
     let tender = if bonus { Tender::Bonus } else { Tender::Cash };
     match command {
-        Command::OpenWallet => Request::open_wallet(id, uid),
-        Command::TopUp => Request::top_up(id, uid, amount, tender),
-        Command::Purchase => Request { amount, target: other, ..Request::purchase(id, uid, &[]) },
-        Command::Void => Request::void(id, uid, other, 7),
+        Command::OpenWallet => Request::open_wallet(id, name),
+        Command::TopUp => Request::top_up(id, name, amount, tender),
+        Command::Purchase => Request { amount, target: other, ..Request::purchase(id, name, &[]) },
+        Command::Void => Request::void(id, name, other, 7),
         Command::Balance | Command::Cancel | Command::Lookup if bonus => {
             Request::of_office(command, id, other.device())
         }
-        Command::Balance => Request::balance(id, uid),
-        Command::Cancel => Request::cancel(id, uid),
-        Command::Lookup => Request::lookup(id, uid),
+        Command::Balance => Request::balance(id, name),
+        Command::Cancel => Request::cancel(id, name),
+        Command::Lookup => Request::lookup(id, name),
+        Command::Transfer => Request::transfer(id, name, second, amount),
+        Command::Pair => Request::pair(id, name, second, bonus.then_some(name), 7),
+        Command::BlockTag => Request::block_tag(id, name, 7),
+        Command::UnblockTag => Request::unblock_tag(id, name, 7),
         Command::PayOut => Request::pay_out(id, other.device(), amount, 7),
-        Command::Transfer => Request::transfer(id, uid, uid, amount),
     }
 }
 
 pub fn request() -> impl Strategy<Value = Owned> {
-    let names = (prop::sample::select(Command::ALL.to_vec()), id(), uid(), id());
+    let names = (prop::sample::select(Command::ALL.to_vec()), id(), (name(), name()), id());
     let small = any::<Small>();
     (names, small, any::<i64>(), any::<i64>(), any::<bool>(), vec(line(), 1..=64)).prop_map(
         |(
-            (command, id, uid, other),
+            (command, id, (name, second), other),
             (flags, wait_ms, till, tag_counter, operator, zone),
             happened,
             amount,
@@ -86,7 +94,7 @@ pub fn request() -> impl Strategy<Value = Owned> {
                 operator,
                 zone,
                 happened,
-                ..shape(command, id, uid, other, amount, bonus)
+                ..shape(command, id, name, second, other, amount, bonus)
             };
             let lines = if command == Command::Purchase { lines } else { vec![] };
             Owned { request, lines }
