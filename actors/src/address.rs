@@ -87,6 +87,16 @@ impl Keys {
                     hasher.write_u32(line.item);
                 }
             }
+            Command::StageConfiguration { version, part, bytes } => {
+                hasher.write_u32(version.get());
+                hasher.write_u16(*part);
+                hasher.write(bytes);
+            }
+            Command::AdoptConfiguration { version, parts, hash } => {
+                hasher.write_u32(version.get());
+                hasher.write_u16(*parts);
+                hasher.write(hash);
+            }
             Command::Void { sale } => hasher.write_u64(sale.get()),
             Command::Transfer { payee, amount } => {
                 hasher.write_u64(payee.get());

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ledger::ids::{At, RecordNumber, ShardId};
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Mail, Message, Record, Sent};
+use smallvec::SmallVec;
 
 /// Most requests of one channel that are not acknowledged. Returns have as many places of their own:
 /// a message is taken only while there is a place for what may have to go back.
@@ -115,6 +116,23 @@ impl Channels {
         let room = outbox.is_none_or(|outbox| outbox.has_room(&message));
         let number = outbox.map_or(0, Outbox::sent) + 1;
         room.then_some(Sent { to, number, message })
+    }
+
+    /// `messages` under the next numbers of the channel to `to`; the caller has asked for room.
+    pub(crate) fn address_run(
+        &self,
+        to: ShardId,
+        messages: impl Iterator<Item = Message>,
+    ) -> SmallVec<[Sent; 1]> {
+        let next = self.out.get(&to).map_or(0, Outbox::sent) + 1;
+        (next..).zip(messages).map(|(number, message)| Sent { to, number, message }).collect()
+    }
+
+    /// How many messages of a configuration the channel to `to` takes: they leave half of its window to
+    /// what customers wait for.
+    pub(crate) fn room_for_configuration(&self, to: ShardId) -> usize {
+        let used = self.out.get(&to).map_or(0, |outbox| outbox.requests);
+        usize::try_from((WINDOW / 2).saturating_sub(used)).unwrap_or(0)
     }
 
     /// Whether there is a place for a message that goes back to `to`.

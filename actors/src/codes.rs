@@ -74,6 +74,10 @@ codes! {
     VendorStopped = 19 "vendor_stopped",
     /// The item is not sold until further notice.
     ItemStopped = 20 "item_stopped",
+    /// The configuration is not the one after the version in force.
+    StaleConfiguration = 24 "stale_configuration",
+    /// What was staged is not a configuration that may follow the one in force.
+    BadConfiguration = 25 "bad_configuration",
     /// The tag to be replaced is not the wallet's, or was replaced before.
     NotItsTag = 26 "not_its_tag",
     /// A cancel cannot undo it: others rely on it.

@@ -1,7 +1,7 @@
 //! What a terminal may ask of an actor, with the tag already turned into its number.
 
 use ledger::ids::{
-    At, DeviceNumber, FestivalId, OperatorId, RequestId, TagNumber, TillId, WalletNumber, ZoneId,
+    At, DeviceNumber, FestivalId, OperatorId, RequestId, TagNumber, TillId, Version, WalletNumber, ZoneId,
 };
 use ledger::record::{Body, Mode, Record, Tender};
 use smallvec::SmallVec;
@@ -71,6 +71,24 @@ pub enum Command {
         /// Minor units.
         amount: i64,
     },
+    /// One part of the next configuration, to the festival's office.
+    StageConfiguration {
+        /// The version being staged.
+        version: Version,
+        /// Which part, from 0.
+        part: u16,
+        /// The part.
+        bytes: Box<[u8]>,
+    },
+    /// The staged configuration is to be in force, to the festival's office.
+    AdoptConfiguration {
+        /// The version.
+        version: Version,
+        /// How many parts it has.
+        parts: u16,
+        /// BLAKE3 over all parts in order.
+        hash: [u8; 32],
+    },
     /// Balance and last movements.
     Balance,
     /// Take the request with this id back, or close the id.
@@ -95,6 +113,8 @@ impl Command {
             Self::BlockTag => 10,
             Self::UnblockTag => 11,
             Self::PayOut { .. } => 16,
+            Self::StageConfiguration { .. } => 17,
+            Self::AdoptConfiguration { .. } => 18,
         }
     }
 }
@@ -188,11 +208,15 @@ fn command_of(body: &Body) -> Option<Command> {
         Body::TagSet { blocked: true, .. } => Command::BlockTag,
         Body::TagSet { blocked: false, .. } => Command::UnblockTag,
         Body::PaidOut { amount } => Command::PayOut { amount: *amount },
+        Body::ConfigurationStaged { version, part, bytes } => {
+            Command::StageConfiguration { version: *version, part: *part, bytes: bytes.clone().into() }
+        }
+        Body::ConfigurationAdopted { version, parts, hash } => {
+            Command::AdoptConfiguration { version: *version, parts: *parts, hash: *hash }
+        }
         Body::Cancelled { .. } | Body::Burned { .. } => Command::Cancel,
         Body::LedgerOpened(_)
         | Body::EpochOpened { .. }
-        | Body::ConfigurationStaged { .. }
-        | Body::ConfigurationAdopted { .. }
         | Body::Quarantined
         | Body::Released
         | Body::Delivered { .. }

@@ -106,10 +106,13 @@ impl ShardState {
                 });
                 Outcome { wallet: Some(*wallet), end }
             }
-            Message::ConfigurationPart { .. }
-            | Message::ConfigurationOrder { .. }
-            | Message::Allowance { .. }
-            | Message::AllowanceAsked { .. } => Outcome { wallet: addressee(message), end: End::Dead },
+            // An older version than the one in force, or the same again, is taken and changes nothing.
+            Message::ConfigurationPart { .. } | Message::ConfigurationOrder { .. } => {
+                Outcome { wallet: None, end: End::Applied(Entry::none()) }
+            }
+            Message::Allowance { .. } | Message::AllowanceAsked { .. } => {
+                Outcome { wallet: addressee(message), end: End::Dead }
+            }
             Message::Returned { message, .. } => self.taken_back(from, message),
         };
         self.taking(at, from, number, message, outcome)

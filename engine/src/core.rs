@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use actors::answer::Answer;
 use actors::codes::Refusal;
+use actors::festival::Festival;
 use actors::shard_state::ShardState;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use ledger::block::{Head, MAX_PAYLOAD};
-use ledger::ids::{Epoch, LedgerId, ShardId};
+use ledger::ids::{Epoch, LedgerId, ShardId, Version};
 use ledger::journal::{Event, Journal, Waker};
 use ledger::mutant::{self, Mutant};
 use ledger::record::Body;
@@ -92,6 +93,8 @@ pub struct Core<J: Journal> {
     rebuilds: Vec<ShardId>,
     first: usize,
     next_tick: Mono,
+    /// A festival that shards here adopted: held once.
+    common: Option<Arc<Festival>>,
     death: Option<String>,
 }
 
@@ -166,6 +169,7 @@ impl<J: Journal> Core<J> {
             rebuilds: Vec::new(),
             first: 0,
             next_tick: Mono(0),
+            common: None,
             death: None,
         }
     }
@@ -251,6 +255,7 @@ impl<J: Journal> Core<J> {
                 continue;
             }
             shard.work(&mut self.journal, &mut step);
+            shard.share_configuration(&mut self.common);
             handed_over += shard.submit(&mut self.journal, &mut step);
             if handed_over >= COMMIT_BYTES {
                 handed_over = 0;
@@ -349,6 +354,7 @@ impl<J: Journal> Core<J> {
             self.shards[index].post_messages(&mut step);
             self.shards[index].tick_sweep(clock.mono);
             self.shards[index].tick_timers(clock);
+            self.shards[index].tick_versions();
         }
     }
 
@@ -445,6 +451,15 @@ impl<J: Journal> Core<J> {
     pub fn inspect(&self, shard: ShardId) -> Option<(Head, Option<&ShardState>)> {
         let index = self.own.get(usize::from(shard.0)).copied().flatten()?;
         Some((self.shards[index].head(), self.shards[index].state()))
+    }
+
+    /// The lowest version that is in force in a shard of this core for good, and its festival while a
+    /// shard still holds it. `None` without shards.
+    pub fn in_force(&self) -> Option<(Version, Option<Arc<Festival>>)> {
+        let lowest = self.shards.iter().filter_map(Shard::in_force).min()?;
+        let adopted = self.shards.iter().filter_map(|shard| shard.state()?.adopted());
+        let festival = adopted.into_iter().find(|adopted| adopted.version == lowest);
+        Some((lowest, festival.map(|adopted| Arc::clone(&adopted.festival))))
     }
 
     /// The journal's door, for the simulator.

@@ -53,6 +53,10 @@ pub struct Counters {
     pub swept: u64,
     /// Timers that came due and were decided.
     pub timers: u64,
+    /// Records that told other shards of a new configuration.
+    pub spread: u64,
+    /// Times a shard had another configuration in force for good.
+    pub adopted: u64,
     /// The channels, when they were last looked at.
     pub mail: MailFacts,
 }
@@ -99,6 +103,8 @@ impl Counters {
             (&mut self.resent, other.resent),
             (&mut self.swept, other.swept),
             (&mut self.timers, other.timers),
+            (&mut self.spread, other.spread),
+            (&mut self.adopted, other.adopted),
         ];
         for (mine, theirs) in pairs {
             *mine += theirs;

@@ -33,6 +33,12 @@ pub const SWEEP_MICROS: u64 = 60_000_000;
 /// Vendors swept between two looks at the mailbox.
 pub const SWEEPS_AT_A_TIME: usize = 16;
 
+/// Records of a new configuration written between two looks at the mailbox; each has at most 65 KB.
+pub const SPREADS_AT_A_TIME: usize = 2;
+
+/// A block that is fuller than this takes nothing more of a new configuration: customers wait for it.
+pub const SPREAD_BLOCK_BYTES: usize = 64 * 1024;
+
 /// Due timers decided between two looks at the mailbox.
 pub const TIMERS_AT_A_TIME: usize = 32;
 

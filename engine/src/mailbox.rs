@@ -81,6 +81,7 @@ fn spilled(job: &Job) -> usize {
         Command::Purchase { lines, .. } if lines.spilled() => {
             lines.capacity() * size_of::<actors::command::AskedLine>()
         }
+        Command::StageConfiguration { bytes, .. } => bytes.len(),
         _ => 0,
     }
 }

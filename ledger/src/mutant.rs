@@ -79,6 +79,10 @@ mutants! {
     SecondPairingWins = "second-pairing-wins",
     /// A vendor is paid out more than the vendor's home holds.
     HomeOverdrawn = "home-overdrawn",
+    /// One shard is never told of a new configuration.
+    AdoptionSkipped = "adoption-skipped",
+    /// A restarted shard decides by the first configuration it ever had.
+    VersionFallsBack = "version-falls-back",
 }
 
 /// A request with this tag counter panics in `decide`, in a build with the `mutants` feature.

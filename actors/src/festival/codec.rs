@@ -47,6 +47,17 @@ pub enum FestivalError {
     /// Opening hours overlap or end before they begin.
     #[error("opening hours must each end after they begin and before the next ones begin")]
     Hours,
+    /// What can never change in a ledger does.
+    #[error("the festival's {0} can never change")]
+    Changed(&'static str),
+    /// What the journal names by number is no longer there.
+    #[error("{what} {number} is gone: the journal names it, so it must stay listed")]
+    Gone {
+        /// Which list.
+        what: &'static str,
+        /// Which number.
+        number: u32,
+    },
     /// Price changes are not in order.
     #[error("scheduled prices must come by rising time, each at a moment of its own")]
     Schedule,

@@ -4,10 +4,11 @@ use ledger::account::AccountKind;
 use ledger::entry::Posting;
 use ledger::ids::{At, RecordNumber, WalletNumber};
 use ledger::mutant::{self, Mutant};
-use ledger::record::{Body, Line, Record};
+use ledger::record::{Body, Line, Message, Record};
 
 use super::ShardState;
 use super::due::Task;
+use super::spreading::Spreading;
 use crate::codes::{Decline, Outcome};
 use crate::tag::Standing;
 use crate::wallet::{Hold, RememberedEntry, out_of_purses};
@@ -20,15 +21,13 @@ impl ShardState {
         self.next_record = number.next();
         if let Some(mail) = &record.envelope.mail {
             self.channels.apply(number, record, mail);
+            self.note_told(mail);
         }
         match &record.body {
             Body::LedgerOpened(genesis) => self.genesis = Some(*genesis),
             Body::EpochOpened { epoch } => self.epoch = *epoch,
-            Body::ConfigurationStaged { version, part, bytes } => {
-                self.configuration.stage(*version, *part, bytes);
-            }
-            Body::ConfigurationAdopted { version, parts, hash } => {
-                self.configuration.adopt(*version, *parts, hash);
+            Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. } => {
+                self.apply_configuration(number, record);
             }
             Body::Quarantined => self.set_quarantine(record, true),
             Body::Released => self.set_quarantine(record, false),
@@ -51,12 +50,11 @@ impl ShardState {
             Body::Acknowledged { to, up_to } => self.channels.acknowledge(*to, *up_to),
             Body::Told => {}
             Body::Delivered { message } => {
-                self.post_message(record);
+                self.take_configuration(message);
                 self.take_tag(record, message);
-            }
-            Body::DeadLettered { .. } | Body::Swept { .. } => {
                 self.post_message(record);
             }
+            Body::DeadLettered { .. } | Body::Swept { .. } => self.post_message(record),
         }
     }
 
@@ -64,6 +62,50 @@ impl ShardState {
         let slot = record.envelope.wallet.and_then(|wallet| self.slots.find(wallet));
         if let Some(slot) = slot {
             self.slots.at_mut(slot).set_quarantined(quarantined);
+        }
+    }
+
+    /// A configuration changed at its office, whose slot remembers the request; or as `init` wrote it.
+    fn apply_configuration(&mut self, number: RecordNumber, record: &Record) {
+        let office = record.envelope.wallet;
+        match &record.body {
+            _ if record.decline.is_some() => {}
+            Body::ConfigurationStaged { version, part, bytes } => {
+                self.configuration.stage(*version, *part, bytes);
+            }
+            Body::ConfigurationAdopted { version, parts, hash } => {
+                self.configuration.adopt(*version, *parts, hash);
+                if office.is_some() {
+                    self.spread_adopted();
+                }
+            }
+            _ => {}
+        }
+        if let Some(office) = office {
+            let slot = self.slots.find_or_create(office, 0);
+            self.remember(slot, number, record);
+        }
+    }
+
+    /// The version adopted here is to go to all other shards, in the place of an older one that is
+    /// still on its way.
+    fn spread_adopted(&mut self) {
+        let Some(adopted) = self.configuration.adopted() else { return };
+        let shards = self.genesis.map_or(1, |genesis| genesis.shards);
+        let bytes = adopted.festival.encode();
+        self.spreading = Spreading::new(adopted.version, adopted.hash, &bytes, shards, self.shard);
+    }
+
+    /// What the festival's office tells about a configuration.
+    fn take_configuration(&mut self, message: &Message) {
+        match message {
+            Message::ConfigurationPart { version, part, bytes } => {
+                self.configuration.stage(*version, *part, bytes);
+            }
+            Message::ConfigurationOrder { version, parts, hash } => {
+                self.configuration.adopt(*version, *parts, hash);
+            }
+            _ => {}
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Adopted {
 
 /// The adopted version and what is staged of the next.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Configuration {
+pub(crate) struct Configuration {
     adopted: Option<Adopted>,
     staged: BTreeMap<(Version, u16), Vec<u8>>,
 }
@@ -36,19 +36,30 @@ impl Configuration {
         self.adopted.as_ref().map(|adopted| adopted.version)
     }
 
+    /// Keeps a part of a version that is not in force yet; a part of one that is means nothing.
     pub(super) fn stage(&mut self, version: Version, part: u16, bytes: &[u8]) {
-        self.staged.insert((version, part), bytes.to_vec());
+        if self.is_newer(version) {
+            self.staged.insert((version, part), bytes.to_vec());
+        }
+    }
+
+    fn is_newer(&self, version: Version) -> bool {
+        self.version().is_none_or(|current| current < version)
+    }
+
+    /// The whole that these staged parts make, if it is the named one.
+    pub(crate) fn staged_as(&self, version: Version, parts: u16, hash: &[u8; 32]) -> Option<Festival> {
+        let whole: Vec<u8> =
+            (0..parts).filter_map(|part| self.staged.get(&(version, part))).flatten().copied().collect();
+        let named = blake3::hash(&whole).as_bytes() == hash;
+        named.then(|| Festival::decode(&whole).ok())?
     }
 
     /// Brings a staged version into force. Parts that do not make the named whole change nothing:
     /// the shard keeps deciding by what it had (and the auditor names the record).
     pub(super) fn adopt(&mut self, version: Version, parts: u16, hash: &[u8; 32]) {
-        let whole: Vec<u8> =
-            (0..parts).filter_map(|part| self.staged.get(&(version, part))).flatten().copied().collect();
-        let newer = self.version().is_none_or(|current| current < version);
-        if newer
-            && blake3::hash(&whole).as_bytes() == hash
-            && let Ok(festival) = Festival::decode(&whole)
+        if self.is_newer(version)
+            && let Some(festival) = self.staged_as(version, parts, hash)
         {
             self.adopted = Some(Adopted { version, hash: *hash, festival: Arc::new(festival) });
         }

@@ -108,6 +108,14 @@ impl ShardState {
     }
 
     fn digest_configuration(&self, hasher: &mut Hasher) {
+        if let Some(spreading) = &self.spreading {
+            let (version, progress) = spreading.progress();
+            put(hasher, version.get().into());
+            for (shard, told) in progress {
+                put(hasher, shard.0.into());
+                put(hasher, told as u64);
+            }
+        }
         if let Some(adopted) = self.adopted() {
             put(hasher, adopted.version.get().into());
             hasher.update(&adopted.hash);

@@ -7,10 +7,12 @@ mod configuration;
 mod digest;
 mod due;
 mod refunds;
+mod spreading;
 mod tags;
 mod timers;
 
 pub use configuration::Adopted;
+pub(crate) use configuration::Configuration;
 pub use refunds::Refunds;
 pub use tags::gives_tag;
 pub use timers::Timer;
@@ -27,7 +29,7 @@ use crate::answer::{Answer, Movement, Statement, Verdict};
 use crate::channels::Channels;
 use crate::codes::{Decline, Outcome, Refusal};
 use crate::command::{Command, Request};
-use crate::festival::{Festival, Role, Till};
+use crate::festival::{self, Festival, Role, Till};
 use crate::office;
 use crate::stripes::Stripes;
 use crate::tag::{self, Standing, Tags};
@@ -122,7 +124,8 @@ pub struct ShardState {
     epoch: Epoch,
     last_at: At,
     next_record: RecordNumber,
-    configuration: configuration::Configuration,
+    configuration: Configuration,
+    spreading: Option<spreading::Spreading>,
     slots: Slots,
     memory: Memory,
     refunds: Refunds,
@@ -142,7 +145,8 @@ impl ShardState {
             epoch: Epoch(0),
             last_at: At(i64::MIN),
             next_record: RecordNumber(0),
-            configuration: configuration::Configuration::default(),
+            configuration: Configuration::default(),
+            spreading: None,
             slots: Slots::default(),
             memory: Memory::default(),
             refunds: Refunds::default(),
@@ -410,6 +414,10 @@ impl ShardState {
         if cx.festival.device(request.device).is_none() {
             return Err(Refusal::Unauthenticated);
         }
+        // What a configuration did cannot be undone, only followed by another.
+        if let Some(Office::Festival(_)) = Office::of(request.tag.number.as_wallet()) {
+            return Err(Refusal::Unsupported);
+        }
         let verdict = wallet::cancel(cx, wallet, &self.memory, &self.refunds, request);
         if let wallet::Verdict::Stands = verdict {
             let known = wallet.and_then(|wallet| self.memory.find(wallet, request.id));
@@ -447,6 +455,13 @@ impl ShardState {
             Command::Pair { wallet: to, replaces } => {
                 return Self::decision(tag::pair(cx, wallet, request, *to, *replaces));
             }
+            Command::StageConfiguration { version, part, bytes } => {
+                return Self::decision(festival::stage(cx, request, *version, *part, bytes));
+            }
+            Command::AdoptConfiguration { version, parts, hash } => {
+                let order = (*version, *parts, *hash);
+                return Self::decision(festival::adopt(cx, &self.configuration, request, order));
+            }
             _ => {}
         }
         let wallet = wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?;
@@ -462,6 +477,8 @@ impl ShardState {
             Command::Open
             | Command::PayOut { .. }
             | Command::Pair { .. }
+            | Command::StageConfiguration { .. }
+            | Command::AdoptConfiguration { .. }
             | Command::Balance
             | Command::Cancel
             | Command::Lookup => Refusal::Unsupported.into(),

@@ -7,6 +7,7 @@
 mod audit;
 mod codes;
 mod configuration;
+mod festival_office;
 mod mail;
 mod model;
 mod money;

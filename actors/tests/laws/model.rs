@@ -419,6 +419,9 @@ fn content(request: &Request) -> Content {
             )
         }
         Command::PayOut { .. } => panic!("the programs of this model pay nobody out: see office.rs"),
+        Command::StageConfiguration { .. } | Command::AdoptConfiguration { .. } => {
+            panic!("the programs of this model change no configuration: see festival_office.rs")
+        }
         Command::Balance | Command::Cancel | Command::Lookup => Content::Anything,
     }
 }

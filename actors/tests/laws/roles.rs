@@ -5,10 +5,12 @@ use actors::codes::Refusal;
 use actors::command::Command;
 use actors::festival::{Festival, Role, Roles};
 
+use ledger::ids::Version;
+
 use crate::world::{self, World};
 
 /// Each command, and the roles that allow it; none where any enrolled device may ask.
-fn commands() -> [(Command, &'static [Role]); 13] {
+fn commands() -> [(Command, &'static [Role]); 15] {
     [
         (Command::Open, &[Role::Pair]),
         (world::cash(500), &[Role::TopUp]),
@@ -20,10 +22,21 @@ fn commands() -> [(Command, &'static [Role]); 13] {
         (Command::BlockTag, &[Role::Pair, Role::Supervise]),
         (Command::UnblockTag, &[Role::Pair, Role::Supervise]),
         (Command::PayOut { amount: 100 }, &[Role::Administer]),
+        (stage(2, 0), &[Role::Administer]),
+        (order(2), &[Role::Administer]),
         (Command::Balance, &[]),
         (Command::Cancel, &[]),
         (Command::Lookup, &[]),
     ]
+}
+
+fn stage(version: u32, part: u16) -> Command {
+    Command::StageConfiguration { version: Version::new(version).unwrap(), part, bytes: [7; 40].into() }
+}
+
+fn order(version: u32) -> Command {
+    let version = Version::new(version).unwrap();
+    Command::AdoptConfiguration { version, parts: 1, hash: [7; 32] }
 }
 
 /// Device 50 at till 1 with exactly these roles, on an open wallet with money and a sale.

@@ -47,6 +47,7 @@ pub(crate) const ALL_ROLES: u32 = 6;
 pub(crate) const OTHER_DESK: u32 = 7;
 pub(crate) const SELLING_DESK: u32 = 8;
 pub(crate) const ADMINISTRATOR: u32 = 9;
+pub(crate) const OFFICE: u32 = ADMINISTRATOR;
 /// The vendor whose home lies in this shard.
 pub(crate) const HOME_VENDOR: u32 = 3;
 /// Enrolled nowhere.
@@ -174,6 +175,16 @@ pub(crate) fn till_of(device: u32) -> Option<TillId> {
     TillId::new(DEVICES.iter().find(|known| known.0 == device).map_or(1, |known| known.1))
 }
 
+/// The band, or the festival's office for what is decided there.
+fn addressed(command: &Command, band: u32) -> Tag {
+    match command {
+        Command::StageConfiguration { .. } | Command::AdoptConfiguration { .. } => {
+            Tag { number: Office::Festival(FESTIVAL).number().as_tag(), check: 0 }
+        }
+        _ => tag(band),
+    }
+}
+
 /// A well-formed request of `device` under its own id, with an operator.
 pub(crate) fn request(keys: &Keys, device: u32, counter: u64, band: u32, command: Command) -> Request {
     let mut request = Request {
@@ -181,7 +192,7 @@ pub(crate) fn request(keys: &Keys, device: u32, counter: u64, band: u32, command
         content: 0,
         device: DeviceNumber::new(device).unwrap(),
         festival: FESTIVAL,
-        tag: tag(band),
+        tag: addressed(&command, band),
         till: till_of(device),
         happened: None,
         operator: OperatorId::new(900),
@@ -374,13 +385,18 @@ impl World {
     pub(crate) fn replayed(&self, before: &mut dyn FnMut(&ShardState, &Record)) -> ShardState {
         let mut replayed = ShardState::new(SHARD);
         let mut head = Head::default();
-        for run in self.history.chunks(37) {
+        let mut left = self.history.as_slice();
+        while !left.is_empty() {
             let mut draft = Draft::new(LedgerId([9; 16]), SHARD, Epoch(1));
-            draft.begin(replayed.prologue(run[0].at));
+            draft.begin(replayed.prologue(left[0].at));
             draft.place(head);
-            for record in run {
-                draft.push(record);
+            let mut count = 0;
+            while count < left.len().min(37) && draft.has_room() {
+                draft.push(&left[count]);
+                count += 1;
             }
+            let (run, rest) = left.split_at(count);
+            left = rest;
             let header = draft.seal();
             let bytes = [&header.to_bytes()[..], draft.payload()].concat();
             let block = Block::read(&mut ledger::record::leb::Reader::new(&bytes)).unwrap();

@@ -189,6 +189,8 @@ impl Rules {
             | Command::Pair { .. }
             | Command::BlockTag
             | Command::UnblockTag
+            | Command::StageConfiguration { .. }
+            | Command::AdoptConfiguration { .. }
             | Command::Balance
             | Command::Cancel
             | Command::Lookup => Err(Refusal::Internal),

@@ -11,6 +11,7 @@ use ledger::ids::ShardId;
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Message};
 
+use super::configuration::Versions;
 use super::{Phase, Shard, Step};
 use crate::job::{Clock, Mono};
 use crate::limits::{LETTERS_AT_A_TIME, RESEND_MICROS};
@@ -213,6 +214,7 @@ impl Shard {
     /// After a rebuild: what was taken before is taken for good.
     pub(super) fn pick_up(&mut self) {
         let Some(state) = &self.state else { return };
+        self.versions = Versions::of(state.adopted().map(|adopted| adopted.version));
         self.lines = Lines { taken: state.channels().taken().collect(), ..Lines::default() };
     }
 }

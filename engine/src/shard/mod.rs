@@ -1,6 +1,7 @@
 //! One shard: its actors' state, its mailbox, and the two ends of speculation. State runs ahead of
 //! the disk by the block in flight and the one filling; every answer waits for the block it saw.
 
+mod configuration;
 mod elsewhere;
 mod lines;
 mod parked;
@@ -75,6 +76,7 @@ pub(crate) struct Shard {
     lines: Lines,
     sweep: sweep::Sweep,
     alarm: timers::Alarm,
+    versions: configuration::Versions,
     panics: HashMap<WalletNumber, u32, hashbrown_hasher::Fixed>,
     /// Set when the state was dropped and nobody has been asked to rebuild it yet.
     wants_rebuild: bool,
@@ -108,6 +110,7 @@ impl Shard {
             lines: Lines::default(),
             sweep: sweep::Sweep::default(),
             alarm: timers::Alarm::default(),
+            versions: configuration::Versions::default(),
             panics: HashMap::default(),
             wants_rebuild: false,
         };
@@ -138,7 +141,10 @@ impl Shard {
             || !self.mailbox.is_empty()
             || self.parked.has_woken()
             || self.state.is_some()
-                && (self.lines.has_work() || self.sweep.is_under_way() || self.alarm.is_under_way());
+                && (self.lines.has_work()
+                    || self.sweep.is_under_way()
+                    || self.alarm.is_under_way()
+                    || self.could_tell());
         decidable && (self.filling.has_room() || !self.in_flight())
             || (self.filling.count() > 0 && !self.in_flight())
             || (self.wants_rebuild && !self.in_flight())
@@ -177,6 +183,7 @@ impl Shard {
         state.apply(number, record);
         self.phase = Phase::Deciding;
         self.note_tag(number, record);
+        self.note_adoption(number, record);
         number
     }
 

@@ -55,6 +55,7 @@ impl Shard {
         self.spare = Some((draft, told));
         self.post_confirmed(step);
         self.send_confirmed(step);
+        step.counters.adopted += u64::from(self.versions.confirmed(head.next_record));
         for (number, token) in self.parked.confirmed(head.next_record) {
             journal.fetch(Lookup { shard: self.id, number, token });
         }

@@ -21,6 +21,7 @@ impl Shard {
         self.work_letters(step);
         self.work_sweep(step);
         self.work_timers(step);
+        self.work_versions(step);
         while self.state.is_some() && self.filling.has_room() {
             if self.cursor == self.slice.len() && !self.next_slice() {
                 return;

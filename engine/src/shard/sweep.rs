@@ -26,6 +26,11 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
+    /// The next one begins at the next tick: the festival is over, and vendors wait for their money.
+    pub(super) fn begin_soon(&mut self) {
+        self.due = Some(Mono(0));
+    }
+
     pub(super) fn is_under_way(&self) -> bool {
         self.progress != Progress::Resting
     }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use actors::address::Keys;
+use actors::address::{Keys, Tag};
 use actors::command::{AskedLine, Command, Request};
 use actors::festival::{
     Device, Festival, Hours, Item, Limits, Lists, LocalTime, Prices, Purse, Role, Roles, Settings, Standing,
@@ -12,7 +12,8 @@ use engine::core::{Core, CoreParts, Layout, Peer};
 use engine::job::{Clock, Job, Lane, Mono, Reply, Told};
 use engine::recovery;
 use ledger::ids::{
-    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, OperatorId, RequestId, TillId, VendorId, Version,
+    At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, Office, OperatorId, RequestId, TillId, VendorId,
+    Version,
 };
 use ledger::journal::Replay as _;
 use ledger::journal::memory::{Door, Memory};
@@ -23,10 +24,18 @@ use ledger::record::{Genesis, Mode, Tender};
 pub const SELLER: u32 = 1;
 /// Opens, tops up and refunds at the desk, till 2.
 pub const DESK: u32 = 2;
+/// Changes the configuration, at the desk's till.
+pub const OFFICE: u32 = 3;
 /// Price of item 1, at vendor 1.
 pub const BEER: i64 = 650;
 
 pub fn festival() -> Festival {
+    let (settings, lists) = parts();
+    Festival::new(settings, lists).unwrap()
+}
+
+/// What it is made of.
+pub fn parts() -> (Settings, Lists) {
     let vendor = VendorId::new(1).unwrap();
     let till =
         |id, vendor| Till { id: TillId::new(id).unwrap(), vendor, zone: None, name: format!("till {id}") };
@@ -71,9 +80,10 @@ pub fn festival() -> Festival {
         devices: vec![
             device(SELLER, 1, &[Role::Sell]),
             device(DESK, 2, &[Role::Pair, Role::TopUp, Role::Refund, Role::Supervise]),
+            device(OFFICE, 2, &[Role::Administer]),
         ],
     };
-    Festival::new(settings, lists).unwrap()
+    (settings, lists)
 }
 
 pub fn keys() -> Keys {
@@ -150,6 +160,15 @@ pub fn request(device: u32, counter: u64, band: u8, command: Command) -> Request
         wallet: None,
         command,
     };
+    request.content = keys().content(&request);
+    request
+}
+
+/// A request to the festival's office.
+pub fn at_office(counter: u64, command: Command) -> Request {
+    let mut request = request(OFFICE, counter, 0, command);
+    let office = Office::Festival(request.festival).number();
+    request.tag = Tag { number: office.as_tag(), check: 0 };
     request.content = keys().content(&request);
     request
 }
