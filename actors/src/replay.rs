@@ -44,10 +44,10 @@ fn apply_slice(state: &mut ShardState, slice: &mut Vec<(RecordNumber, Record)>) 
 
 /// A mutant: of all adoptions only the first is read back.
 fn forget_adoption(state: &ShardState, record: &mut Record) {
-    let hash = match &mut record.body {
-        Body::ConfigurationAdopted { hash, .. } => hash,
-        Body::Delivered { message: Message::ConfigurationOrder { hash, .. } } => hash,
-        _ => return,
+    let (Body::ConfigurationAdopted { hash, .. }
+    | Body::Delivered { message: Message::ConfigurationOrder { hash, .. } }) = &mut record.body
+    else {
+        return;
     };
     if state.adopted().is_some() {
         *hash = [0; 32];

@@ -51,8 +51,8 @@ impl ShardState {
             Body::Told => {}
             Body::Delivered { message } => {
                 self.take_configuration(message);
-                self.take_tag(record, message);
                 self.post_message(record);
+                self.take_tag(record, message);
             }
             Body::DeadLettered { .. } | Body::Swept { .. } => self.post_message(record),
         }

@@ -247,9 +247,22 @@ fn wrong_mail(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail)
         (Body::TransferSent { .. } | Body::Swept { .. }, None) if declined.is_none() => {
             outgoing(shards, shard, record, mail)
         }
+        (Body::Told, None) => tells_what_is_in_force(record, mail),
         (_, None) if mail.sent.is_empty() => None,
         (_, None) => Some((Rule::Channel, format!("a record ({name}) that sends messages"))),
     }
+}
+
+/// Messages that no request caused speak of the configuration in force, to other shards.
+fn tells_what_is_in_force(record: &Record, mail: &Mail) -> Option<Broken> {
+    let version = record.envelope.configuration;
+    let right = |sent: &Sent| match &sent.message {
+        Message::ConfigurationPart { version: told, .. }
+        | Message::ConfigurationOrder { version: told, .. } => version == Some(*told),
+        _ => false,
+    };
+    let told = !mail.sent.is_empty() && mail.sent.iter().all(right);
+    (!told).then(|| (Rule::Channel, "tells of another configuration than the one in force".to_string()))
 }
 
 /// The wallet that a message is about where it arrives, if it is about one.

@@ -167,8 +167,19 @@ impl History {
             Body::Voided { sale, position } => self.void(deed, *sale, *position, found),
             Body::TransferSent { .. } => self.transfer(deed, found),
             Body::PaidOut { .. } => self.pay_out(deed, found),
+            Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. } => {
+                self.configure(deed, found);
+            }
             _ => {}
         }
+    }
+
+    /// A configuration is changed at a festival's office and nowhere else.
+    fn configure(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
+        if !matches!(Office::of(deed.wallet), Some(Office::Festival(_))) {
+            found.say(Rule::Configuration, || format!("{} is no festival's office", deed.wallet));
+        }
+        self.claim(deed, Effect::Configured, found);
     }
 
     /// L4: takes the id for what this record did; says so if it was taken, and answers whether not.

@@ -33,10 +33,10 @@ use crate::block::{Block, Head, Header, PROLOGUE_BYTES};
 use crate::ids::{At, RecordNumber, ShardId, Version};
 use crate::journal::Replay;
 use crate::record::leb::{ReadError, Reader};
-use crate::record::{Body, CodecError, DeclineCode, Genesis, Kind, Prologue, Record, decode};
+use crate::record::{Body, CodecError, DeclineCode, Genesis, Kind, Message, Prologue, Record, decode};
 use finding::Kept;
 use history::{Found, History};
-use shard::Shard;
+use shard::{Broken, Shard};
 
 /// Heads known from elsewhere (a checkpoint, a terminal's cut, an earlier audit). A journal that
 /// ends before one of them, or has another block there, has lost its tail.
@@ -228,7 +228,8 @@ impl Auditor {
         self.last = Some(self.last.map_or(record.at, |last| last.max(record.at)));
         self.money(record, place);
         self.shard_facts(header, number, record, place);
-        if is_decided(record.body.kind()) {
+        let changed = is_configuration(record.body.kind()) && names_a_request(record);
+        if is_decided(record.body.kind()) || changed {
             let shards = self.genesis.map(|genesis| genesis.shards);
             let mut found = Found { findings: &mut self.findings, place };
             self.history.take(shards, number, record, &mut found);
@@ -278,16 +279,25 @@ impl Auditor {
         if opened.is_some() || number == header.first {
             found.say_if(shard.opened_epoch(opened, header));
         }
+        // A request to the festival's office is decided under what is in force, before it changes that.
+        if is_configuration(record.body.kind()) && record.envelope.request.is_some() {
+            found.say_if(shard.versions(&record.envelope));
+        }
         match &record.body {
+            Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. }
+                if record.decline.is_some() => {}
             Body::ConfigurationStaged { version, part, bytes } => {
                 found.say_if(shard.stage(*version, *part, bytes));
             }
             Body::ConfigurationAdopted { version, parts, hash } => {
                 found.say_if(shard.adopt(*version, *parts, hash));
-                if self.configurations.entry(*version).or_insert(*hash) != hash {
-                    found.say(Rule::Configuration, || {
-                        format!("another shard adopted another version {version}")
-                    });
+                found.say_if(same_everywhere(&mut self.configurations, *version, hash));
+            }
+            Body::Delivered { message } if is_of_configuration(message) => {
+                found.say_if(shard.versions(&record.envelope));
+                found.say_if(shard.told(message));
+                if let Message::ConfigurationOrder { version, hash, .. } = message {
+                    found.say_if(same_everywhere(&mut self.configurations, *version, hash));
                 }
             }
             body if is_decided(body.kind()) || is_message(body.kind()) => {
@@ -420,6 +430,25 @@ const fn is_decided(kind: Kind) -> bool {
     )
 }
 
+/// Kinds by which a configuration is founded, or changed at the festival's office.
+const fn is_configuration(kind: Kind) -> bool {
+    matches!(kind, Kind::ConfigurationStaged | Kind::ConfigurationAdopted)
+}
+
+const fn is_of_configuration(message: &Message) -> bool {
+    matches!(message, Message::ConfigurationPart { .. } | Message::ConfigurationOrder { .. })
+}
+
+/// A version says the same in all shards.
+fn same_everywhere(
+    known: &mut BTreeMap<Version, [u8; 32]>,
+    version: Version,
+    hash: &[u8; 32],
+) -> Option<Broken> {
+    let other = known.entry(version).or_insert(*hash) != hash;
+    other.then(|| (Rule::Configuration, format!("another shard adopted another version {version}")))
+}
+
 /// Kinds that carry money or facts between shards.
 const fn is_message(kind: Kind) -> bool {
     matches!(
@@ -434,7 +463,13 @@ const fn is_message(kind: Kind) -> bool {
 }
 
 const fn may_decline(kind: Kind) -> bool {
-    is_decided(kind) && !matches!(kind, Kind::Burned) || matches!(kind, Kind::Delivered)
+    is_decided(kind) && !matches!(kind, Kind::Burned)
+        || is_configuration(kind)
+        || matches!(kind, Kind::Delivered)
+}
+
+const fn names_a_request(record: &Record) -> bool {
+    record.envelope.wallet.is_some() || record.envelope.request.is_some()
 }
 
 /// Whether a record like this one may have postings.

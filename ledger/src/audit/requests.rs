@@ -23,6 +23,8 @@ pub(super) enum Effect {
     Transferred,
     Voided,
     PaidOut,
+    /// A configuration was changed: that is followed by another, never taken back.
+    Configured,
 }
 
 impl Effect {

@@ -1,21 +1,15 @@
 //! What is known of one shard while its blocks go by: its place in the chain (L7), its time, its
 //! epoch (L8), its configuration. Computed here from the bytes, not taken from `block`'s checks.
 
+use std::collections::BTreeMap;
+
 use super::finding::Rule;
 use crate::block::{Block, Head, Header};
 use crate::ids::{At, Epoch, RecordNumber, Version};
-use crate::record::{Envelope, Record};
+use crate::record::{Envelope, Message, Record};
 
 /// A rule and in what way it was broken.
 pub(super) type Broken = (Rule, String);
-
-/// Parts of a configuration on their way to be adopted.
-#[derive(Clone, Debug)]
-struct Staged {
-    version: Version,
-    parts: u16,
-    hasher: blake3::Hasher,
-}
 
 /// One shard.
 #[derive(Clone, Debug)]
@@ -30,7 +24,8 @@ pub(super) struct Shard {
     adopted: Option<Version>,
     catalogue: Option<Version>,
     policy: Option<Version>,
-    staged: Option<Box<Staged>>,
+    /// Parts on their way to be adopted; one that is staged again takes the place of the first.
+    staged: BTreeMap<(Version, u16), Box<[u8]>>,
 }
 
 impl Shard {
@@ -43,7 +38,7 @@ impl Shard {
             adopted: None,
             catalogue: None,
             policy: None,
-            staged: None,
+            staged: BTreeMap::new(),
         }
     }
 
@@ -118,43 +113,52 @@ impl Shard {
         None
     }
 
-    /// Takes in a part; part 0 begins anew.
+    /// Takes in a part of a version that is not in force.
     pub(super) fn stage(&mut self, version: Version, part: u16, bytes: &[u8]) -> Option<Broken> {
-        let wrong = |text| Some((Rule::Configuration, text));
         if self.adopted.is_some_and(|adopted| version <= adopted) {
-            return wrong(format!("stages version {version}, which is not newer than the one in force"));
+            let text = format!("stages version {version}, which is not newer than the one in force");
+            return Some((Rule::Configuration, text));
         }
-        if part == 0 {
-            self.staged = Some(Box::new(Staged { version, parts: 0, hasher: blake3::Hasher::new() }));
-        }
-        match &mut self.staged {
-            Some(staged) if staged.version == version && staged.parts == part && part < u16::MAX => {
-                staged.parts += 1;
-                staged.hasher.update(bytes);
-                None
+        self.staged.insert((version, part), bytes.into());
+        None
+    }
+
+    /// What another shard tells of a version: an old one is taken and changes nothing.
+    pub(super) fn told(&mut self, message: &Message) -> Option<Broken> {
+        match message {
+            Message::ConfigurationPart { version, part, bytes } if self.adopted < Some(*version) => {
+                self.stage(*version, *part, bytes)
             }
-            _ => wrong(format!("part {part} of version {version} does not follow the part before")),
+            Message::ConfigurationOrder { version, parts, hash } if self.adopted < Some(*version) => {
+                self.adopt(*version, *parts, hash)
+            }
+            _ => None,
         }
     }
 
     /// Brings a version into force; what is adopted must be what was staged.
     pub(super) fn adopt(&mut self, version: Version, parts: u16, hash: &[u8; 32]) -> Option<Broken> {
         let fell = self.adopted.replace(version).is_some_and(|before| version <= before);
-        let staged = self.staged.take().filter(|staged| staged.version == version);
+        let staged = (0..parts).map_while(|part| self.staged.remove(&(version, part)));
+        let (mut hasher, mut found) = (blake3::Hasher::new(), 0_u16);
+        for part in staged {
+            hasher.update(&part);
+            found = found.saturating_add(1);
+        }
+        let left = self.staged.keys().any(|(staged, _)| *staged == version);
+        self.staged.retain(|(staged, _), _| *staged > version);
         let wrong = |text| Some((Rule::Configuration, text));
         if fell {
             return wrong(format!("version {version} is not newer than the one in force"));
         }
-        match staged {
-            None => wrong(format!("version {version} was not staged")),
-            Some(staged) if staged.parts != parts => {
-                wrong(format!("version {version} has {} parts, not {parts}", staged.parts))
-            }
-            Some(staged) if staged.hasher.finalize().as_bytes() != hash => {
-                wrong(format!("version {version} is not what was staged: the hash differs"))
-            }
-            Some(_) => None,
+        if parts == 0 || found < parts {
+            return wrong(format!("part {found} of version {version} was not staged"));
         }
+        if hasher.finalize().as_bytes() != hash {
+            let more = if left { ", which had more parts" } else { "" };
+            return wrong(format!("version {version} is not what was staged{more}: the hash differs"));
+        }
+        None
     }
 }
 

@@ -67,6 +67,12 @@ codes! {
     ItemStopped = 20, "item_stopped", NewId,
         "The organiser has stopped the sale of one of the items.",
         "Load the new configuration; take the item out and sell the rest under a new id.";
+    StaleConfiguration = 24, "stale_configuration", NewId,
+        "The configuration is not the one after the version in force: somebody else changed it.",
+        "Load the configuration in force and make the change anew.";
+    BadConfiguration = 25, "bad_configuration", NewId,
+        "What was staged is no configuration that may follow the one in force.",
+        "Show that the change was refused; stage it again, or mend it.";
     NotItsTag = 26, "not_its_tag", NewId,
         "The band to be replaced is not the wallet's, or was replaced before. No request gets this answer; journals name it.",
         "Show the text of an unknown decline.";
