@@ -214,6 +214,7 @@ const fn has_mail(body: &Body) -> bool {
     matches!(
         body,
         Body::TransferSent { .. }
+            | Body::TagPaired { .. }
             | Body::Swept { .. }
             | Body::Delivered { .. }
             | Body::DeadLettered { .. }
@@ -248,6 +249,7 @@ fn wrong_mail(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail)
             outgoing(shards, shard, record, mail)
         }
         (Body::Told, None) => tells_what_is_in_force(record, mail),
+        (Body::TagPaired { .. }, None) if declined.is_none() => pairing(shards, record, mail),
         (_, None) if mail.sent.is_empty() => None,
         (_, None) => Some((Rule::Channel, format!("a record ({name}) that sends messages"))),
     }
@@ -334,6 +336,22 @@ fn outgoing(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -
     }
     let on_its_way = transit(shard, sent.to, source.currency);
     moves(record, source, on_its_way, amount)
+}
+
+/// A tag that gives itself away tells the wallet, in the wallet's shard.
+fn pairing(shards: Option<u16>, record: &Record, mail: &Mail) -> Option<Broken> {
+    let Body::TagPaired { check, wallet, replaces } = &record.body else { return None };
+    let told = match mail.sent.as_slice() {
+        [sent] => Some(sent),
+        _ => None,
+    };
+    let right = told.is_some_and(|sent| {
+        let told = matches!(&sent.message, Message::Paired { tag, check: checked, wallet: to, replaces: old, .. }
+            if Some(tag.as_wallet()) == record.envelope.wallet
+                && (checked, to, old) == (check, wallet, replaces));
+        told && shards.is_none_or(|shards| wallet.shard(shards) == sent.to)
+    });
+    (!right).then(|| (Rule::Channel, "does not tell the wallet's shard whose the tag is".to_string()))
 }
 
 /// What a message brought that took effect.

@@ -75,6 +75,8 @@ rules! {
     Opening = Order "opening",
     /// A festival has one currency.
     Currency = Isolation "currency",
+    /// A tag belongs to one wallet, which acts for no tag of another.
+    Pairing = Isolation "pairing",
     /// A message stays within its festival.
     Festival = Isolation "festival",
     /// A device takes back its own requests only.

@@ -4,6 +4,7 @@
 
 use super::finding::{Finding, Fork, Kept, Place, Rule};
 use super::requests::{Claim, Done, Effect, Key, Known, Requests, State};
+use super::tags::Tags;
 use super::wallets::Wallets;
 use crate::ids::{FestivalId, Office, RecordNumber, RequestId, WalletNumber};
 use crate::record::{Body, Message, Record};
@@ -42,11 +43,17 @@ pub(super) struct History {
     pub(super) wallets: Wallets,
     pub(super) forks: Kept<Fork>,
     requests: Requests,
+    tags: Tags,
 }
 
 impl History {
     pub(super) fn new() -> Self {
-        Self { wallets: Wallets::default(), forks: Kept::new(), requests: Requests::default() }
+        Self {
+            wallets: Wallets::default(),
+            forks: Kept::new(),
+            requests: Requests::default(),
+            tags: Tags::default(),
+        }
     }
 
     /// Asks the tables about a run of records, one table after the other, so that the memory they
@@ -80,6 +87,7 @@ impl History {
         };
         let second = envelope.rare.as_ref().and_then(|rare| rare.long_id);
         let deed = Deed { number, record, wallet, index, key: Key { id, second } };
+        self.tags.check(wallet, record, found);
         self.post(index, wallet, record, found);
         self.act(&deed, found);
     }
@@ -99,6 +107,8 @@ impl History {
         if between_shards && record.envelope.request.is_some() {
             found.say(Rule::Format, || "names a request, which nobody made".into());
         }
+        self.tags.deliver(record, found);
+        self.takes_tag(record, found);
         let (Some(wallet), false) = (record.envelope.wallet, record.entry.is_empty()) else { return };
         let home = shards.filter(|shards| *shards > 0).map(|shards| wallet.shard(shards));
         if let Some(home) = home.filter(|home| found.place.shard != Some(*home)) {
@@ -116,12 +126,24 @@ impl History {
         self.post(index, wallet, record, found);
     }
 
+    /// A wallet that takes a tag is open, and of the tag's festival.
+    fn takes_tag(&mut self, record: &Record, found: &mut Found<'_>) {
+        let Body::Delivered { message: Message::Paired { festival, wallet, .. } } = &record.body else {
+            return;
+        };
+        let Some(index) = self.wallets.index_of(*wallet).filter(|_| record.decline.is_none()) else { return };
+        if self.wallets.at(index).is_none_or(|known| !known.open) {
+            return found.say(Rule::Opening, || format!("wallet {wallet} is not open"));
+        }
+        self.same_festival(index, *festival, found);
+    }
+
     /// L13: money of one festival never reaches, or leaves, a wallet of another.
     fn same_festival(&mut self, index: u32, festival: FestivalId, found: &mut Found<'_>) {
         let known = self.wallets.at(index).filter(|known| known.ever_opened);
         if let Some(own) = known.map(|known| known.festival).filter(|own| *own != festival.0) {
             found.say(Rule::Festival, || {
-                format!("money of festival {} for a wallet of festival {own}", festival.0)
+                format!("a message of festival {} for a wallet of festival {own}", festival.0)
             });
         }
     }
@@ -166,6 +188,8 @@ impl History {
             Body::Purchased { .. } => self.spend(deed, Effect::Purchased, found),
             Body::Voided { sale, position } => self.void(deed, *sale, *position, found),
             Body::TransferSent { .. } => self.transfer(deed, found),
+            Body::TagPaired { check, wallet, .. } => self.pair(deed, *check, *wallet, found),
+            Body::TagSet { .. } => self.spend(deed, Effect::TagSet, found),
             Body::PaidOut { .. } => self.pay_out(deed, found),
             Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. } => {
                 self.configure(deed, found);
@@ -215,11 +239,19 @@ impl History {
     fn open(&mut self, deed: &Deed<'_>, check: u64, festival: u16, found: &mut Found<'_>) {
         let free = self.claim(deed, Effect::Opened, found);
         self.check_tag(deed, check, found);
+        self.tags.open(deed.wallet, found);
         let Some(wallet) = self.wallets.at(deed.index).filter(|_| free) else { return };
         if wallet.open {
             found.say(Rule::Opening, || format!("wallet {} is open already", deed.wallet));
         }
         (wallet.open, wallet.ever_opened, wallet.festival) = (true, true, festival);
+    }
+
+    fn pair(&mut self, deed: &Deed<'_>, check: u64, wallet: WalletNumber, found: &mut Found<'_>) {
+        self.claim(deed, Effect::Paired, found);
+        self.check_tag(deed, check, found);
+        let open = self.wallets.at(deed.index).is_some_and(|own| own.open);
+        self.tags.give(deed.wallet, wallet, open, found);
     }
 
     fn check_tag(&mut self, deed: &Deed<'_>, check: u64, found: &mut Found<'_>) {
@@ -319,6 +351,9 @@ impl History {
         }
         if known.effect == Effect::Transferred && !declined {
             found.say(Rule::Cancel, || format!("takes back {id}, whose money has left for another wallet"));
+        }
+        if matches!(known.effect, Effect::Paired | Effect::TagSet) && !declined {
+            found.say(Rule::Cancel, || format!("takes back {id}, by which others know a tag"));
         }
         if declined {
             return self.requests.change(deed.key, deed.index, |state| state.with(State::SETTLED));

@@ -20,6 +20,7 @@ mod requests;
 mod shard;
 mod sums;
 mod table;
+mod tags;
 mod wallets;
 
 use std::collections::BTreeMap;

@@ -25,6 +25,8 @@ pub(super) enum Effect {
     PaidOut,
     /// A configuration was changed: that is followed by another, never taken back.
     Configured,
+    Paired,
+    TagSet,
 }
 
 impl Effect {

@@ -2,7 +2,7 @@
 
 use ledger::account::AccountKind;
 use ledger::entry::Entry;
-use ledger::ids::{FestivalId, ShardId, VendorId, WalletNumber};
+use ledger::ids::{FestivalId, ShardId, TagNumber, VendorId, WalletNumber};
 use ledger::money::Currency;
 use ledger::record::{Body, Envelope, Mail, Message, Record, Sent, Taken};
 
@@ -137,6 +137,69 @@ pub fn brought_home(from: u16, number: u64, amount: i64) -> Record {
 
 pub fn acknowledged(to: u16, up_to: u64) -> Record {
     Record { envelope: versions(), ..super::fact(Body::Acknowledged { to: ShardId(to), up_to }) }
+}
+
+pub fn pairing(tag: u64, wallet_number: u64, replaces: u64) -> Message {
+    let (tag, check) = (wallet(tag).as_tag(), tag ^ 0xff);
+    let (wallet, replaces) = (wallet(wallet_number), TagNumber::new(replaces));
+    Message::Paired { festival: FestivalId(1), tag, check, wallet, replaces }
+}
+
+/// A tag gives itself to a wallet by message `number` of its channel.
+pub fn paired(tag: u64, of: u64, replaces: u64, number: u64, counter: u64) -> Record {
+    let body = Body::TagPaired { check: tag ^ 0xff, wallet: wallet(of), replaces: TagNumber::new(replaces) };
+    let message = sent(home(of), number, pairing(tag, of, replaces));
+    with_mail(deed(tag, id(501, counter), body, &[]), None, Some(message))
+}
+
+/// A wallet takes a tag.
+pub fn took(tag: u64, of: u64, replaces: u64, number: u64) -> Record {
+    delivered(Some(of), (home(tag), number), pairing(tag, of, replaces), &[])
+}
+
+/// A tag that nobody could take comes back.
+pub fn let_go(tag: u64, of: u64, sent_as: u64, number: u64) -> Record {
+    let message = returned(sent_as, UNDELIVERABLE, pairing(tag, of, 0));
+    delivered(Some(tag), (home(of), number), message, &[])
+}
+
+/// The good ledger, and then wallet 3 of shard 1 and tags of shard 0: it takes tag 6, buys with it, has it
+/// blocked and unblocked, takes tag 8 in its place, and declines what is asked with the old one; tag 10
+/// is given to a wallet that nobody opened, comes back, and is given to wallet 3.
+///
+/// Shard 0 goes on from record 22: 22 to 24 pairings 1 to 3, 25 the return, 26 pairing 4. Shard 1 from
+/// record 11: 11 takes 6, 12 purchase, 13 and 14 block and unblock, 15 takes 8, 16 declined, 17 burial,
+/// 18 takes 10.
+pub fn with_tags() -> Ledger {
+    let mut ledger = good();
+    ledger.push(0, paired(6, 3, 0, 1, 40));
+    ledger.push(1, took(6, 3, 0, 1));
+    ledger.push(1, by_tag(6, super::purchase(3, id(41_395, 10), 0)));
+    ledger.push(1, tag_set(6, 3, true, 41));
+    ledger.push(1, tag_set(6, 3, false, 42));
+    ledger.push(0, paired(8, 3, 6, 2, 43));
+    ledger.push(1, took(8, 3, 6, 2));
+    ledger.push(1, super::declined(by_tag(6, super::purchase(3, id(41_395, 11), 0)), 7));
+    ledger.push(0, paired(10, 7, 0, 3, 44));
+    let mut buried = delivered(Some(7), (0, 3), pairing(10, 7, 0), &[]);
+    buried.body = Body::DeadLettered { message: pairing(10, 7, 0) };
+    mail(&mut buried).sent.push(sent(0, 1, returned(3, UNDELIVERABLE, pairing(10, 7, 0))));
+    ledger.push(1, buried);
+    ledger.push(0, let_go(10, 7, 3, 1));
+    ledger.push(0, paired(10, 3, 0, 4, 45));
+    ledger.push(1, took(10, 3, 0, 4));
+    ledger
+}
+
+/// A record of a wallet for which another tag than its first stood.
+pub fn by_tag(tag: u64, mut record: Record) -> Record {
+    record.envelope.tag = TagNumber::new(tag);
+    record
+}
+
+pub fn tag_set(tag: u64, of: u64, blocked: bool, counter: u64) -> Record {
+    let body = Body::TagSet { tag: TagNumber::new(tag).unwrap(), blocked };
+    by_tag(tag, deed(of, id(501, counter), body, &[]))
 }
 
 /// The good ledger, and then: wallet 2 of shard 0 pays wallet 3 of shard 1 (arrives, declined) and
