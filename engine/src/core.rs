@@ -9,7 +9,7 @@ use actors::festival::Festival;
 use actors::shard_state::ShardState;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use ledger::block::{Head, MAX_PAYLOAD};
-use ledger::ids::{Epoch, LedgerId, ShardId, Version};
+use ledger::ids::{Epoch, LedgerId, RecordNumber, ShardId, Version, WalletNumber};
 use ledger::journal::{Event, Journal, Waker};
 use ledger::mutant::{self, Mutant};
 use ledger::record::Body;
@@ -181,6 +181,17 @@ impl<J: Journal> Core<J> {
         }
     }
 
+    /// Lets a quarantined actor of this core act again; where the record of it stands. It counts when it
+    /// is confirmed.
+    pub fn release(&mut self, clock: Clock, actor: WalletNumber) -> Option<(ShardId, RecordNumber)> {
+        #[expect(clippy::cast_possible_truncation, reason = "the number of shards fits 16 bits")]
+        let id = actor.shard(self.layout.homes.len() as u16);
+        let shard = &mut self.shards[self.own[usize::from(id.0)]?];
+        let record = shard.state()?.next_record();
+        shard.control(clock, Some(actor), Body::Released);
+        Some((id, record))
+    }
+
     /// Takes a batch of jobs. One that a limit keeps out is answered `busy`.
     pub fn submit(&mut self, jobs: &mut Vec<Job>) {
         self.layout.given.learn(&mut self.news);
@@ -193,7 +204,7 @@ impl<J: Journal> Core<J> {
     fn route(&mut self, job: Job) {
         let shards = self.layout.homes.len();
         #[expect(clippy::cast_possible_truncation, reason = "the number of shards fits 16 bits")]
-        let shard = job.request.actor().shard(shards as u16);
+        let shard = job.actor().shard(shards as u16);
         match self.own[usize::from(shard.0)] {
             Some(index) => match self.shards[index].take(job) {
                 Ok(()) => self.counters.jobs += 1,
@@ -254,9 +265,11 @@ impl<J: Journal> Core<J> {
             if !shard.has_work() && shard.state().is_some() {
                 continue;
             }
-            shard.work(&mut self.journal, &mut step);
-            shard.share_configuration(&mut self.common);
-            handed_over += shard.submit(&mut self.journal, &mut step);
+            shard.guarded(&mut step, |shard, step| {
+                shard.work(&mut self.journal, step);
+                shard.share_configuration(&mut self.common);
+                handed_over += shard.submit(&mut self.journal, step);
+            });
             if handed_over >= COMMIT_BYTES {
                 handed_over = 0;
                 self.journal.commit(false);
@@ -279,7 +292,9 @@ impl<J: Journal> Core<J> {
             match event {
                 Event::Confirmed { head, draft } => {
                     if let Some(index) = self.own[usize::from(draft.shard().0)] {
-                        self.shards[index].confirmed(head, draft, &mut self.journal, &mut step);
+                        self.shards[index].guarded(&mut step, |shard, step| {
+                            shard.confirmed(head, draft, &mut self.journal, step);
+                        });
                     }
                 }
                 Event::Fenced { shard } => {
@@ -338,7 +353,7 @@ impl<J: Journal> Core<J> {
         for letter in letters {
             let Some(index) = self.own.get(usize::from(letter.to.0)).copied().flatten() else { continue };
             let mut step = step!(self, clock, false);
-            self.shards[index].arrive(letter, &mut step);
+            self.shards[index].guarded(&mut step, |shard, step| shard.arrive(letter, step));
         }
     }
 
@@ -351,10 +366,12 @@ impl<J: Journal> Core<J> {
         self.counters.mail = self.mail_facts(clock);
         for index in 0..self.shards.len() {
             let mut step = step!(self, clock, false);
-            self.shards[index].post_messages(&mut step);
-            self.shards[index].tick_sweep(clock.mono);
-            self.shards[index].tick_timers(clock);
-            self.shards[index].tick_versions();
+            self.shards[index].guarded(&mut step, |shard, step| {
+                shard.post_messages(step);
+                shard.tick_sweep(clock.mono);
+                shard.tick_timers(clock);
+                shard.tick_versions();
+            });
         }
     }
 

@@ -33,7 +33,7 @@ pub struct Counters {
     pub refused: [u64; 32],
     /// Of these, "unknown, resend".
     pub unknown: u64,
-    /// Panics caught in `decide`.
+    /// Panics caught in the shards' steps.
     pub panics: u64,
     /// Shards dropped and rebuilt.
     pub rebuilds: u64,

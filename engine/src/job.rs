@@ -2,6 +2,7 @@
 
 use actors::answer::{Answer, Statement};
 use actors::command::Request;
+use ledger::ids::WalletNumber;
 
 /// Microseconds of a clock that never steps; its zero is arbitrary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -47,6 +48,13 @@ pub struct Job {
     pub ways: u8,
     /// What is asked.
     pub request: Request,
+}
+
+impl Job {
+    /// The actor it is for.
+    pub fn actor(&self) -> WalletNumber {
+        self.request.actor()
+    }
 }
 
 /// What is told.

@@ -17,5 +17,6 @@ pub mod mail;
 mod mailbox;
 pub mod node;
 pub mod recovery;
+pub mod release;
 mod shard;
 pub mod supervise;

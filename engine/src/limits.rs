@@ -4,10 +4,17 @@
 /// of terminals with one tap in flight can send, and more would only add waiting.
 pub const MAILBOX_JOBS: usize = 8_192;
 
+/// Of these, how many uploads and bulk may take: a quarter is left for customers at the bar.
+pub const BACKLOG_JOBS: usize = MAILBOX_JOBS / 4 * 3;
+
 /// Bytes that the jobs of one mailbox may hold beyond their fixed size (lines of long purchases).
 pub const MAILBOX_BYTES: usize = 4 * 1024 * 1024;
 
-/// Jobs of one actor in its shard's mailbox: one wallet must not fill it for all others.
+/// Of these, how many uploads and bulk may take.
+pub const BACKLOG_BYTES: usize = MAILBOX_BYTES / 4 * 3;
+
+/// Jobs of one actor in its shard's mailbox, those set aside for evidence included: one wallet must
+/// not fill it for all others.
 pub const ACTOR_JOBS: usize = 64;
 
 /// Jobs of one shard that wait for a record to be fetched.
@@ -47,6 +54,13 @@ pub const CONTROL_ROOM: u64 = 1024 * 1024;
 
 /// Panics of one actor after which it is quarantined by name.
 pub const PANICS_TO_QUARANTINE: u32 = 3;
+
+/// After how many microseconds without another panic an actor's panics are forgotten: a defect that
+/// it meets once in a while is no reason to keep it from buying. An hour.
+pub const PANIC_MEMORY_MICROS: u64 = 3_600_000_000;
+
+/// Actors of one shard whose panics are remembered. Beyond so many it is the build that is broken.
+pub const OFFENDERS: usize = 64;
 
 /// When a sender that was told `busy` should come back, in milliseconds.
 pub const BUSY_RETRY_MS: u32 = 200;

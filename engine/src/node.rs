@@ -9,7 +9,7 @@ use std::time::Duration;
 use actors::festival::Festival;
 use actors::shard_state::ShardState;
 use crossbeam_channel::{Receiver, Sender};
-use ledger::ids::{DeviceNumber, Epoch, LedgerId, ShardId};
+use ledger::ids::{DeviceNumber, Epoch, LedgerId, ShardId, WalletNumber};
 use ledger::journal::embedded::{Log, LogConfig, OpenError, Opened, Port, Step};
 use ledger::journal::{ReplayError, Waker};
 use ledger::mutant::{self, Point};
@@ -110,6 +110,13 @@ pub struct Running {
 }
 
 impl Node {
+    /// Whether an actor is quarantined; `None` if it never came into being.
+    pub fn is_quarantined(&self, actor: WalletNumber) -> Option<bool> {
+        let shards = u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
+        let (state, _) = self.shards.get(usize::from(actor.shard(shards).0))?;
+        state.is_quarantined(actor)
+    }
+
     /// Makes a core for each of `wakers`' loops; shard `s` belongs to loop `s` modulo their number.
     pub fn run(self, wakers: &[Waker], clock: Clock) -> Running {
         let loops = u16::try_from(wakers.len().clamp(1, self.shards.len())).unwrap_or(1);

@@ -1,16 +1,160 @@
 //! Limits (L12), foreign shards, full disk, and what is left after a restart (L6).
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod support;
 
 use actors::answer::Verdict;
 use actors::codes::{Outcome, Refusal};
-use actors::command::Command;
-use engine::limits::ACTOR_JOBS;
-use ledger::ids::ShardId;
-use ledger::journal::memory::Memory;
+use actors::command::{AskedLine, Command, Request};
+use engine::core::Core;
+use engine::job::{Job, Lane};
+use engine::limits::{ACTOR_JOBS, BACKLOG_BYTES, BACKLOG_JOBS, MAILBOX_BYTES, MAILBOX_JOBS, PARKED_JOBS};
+use ledger::ids::{DeviceNumber, RequestId, ShardId};
+use ledger::journal::Journal;
+use ledger::journal::memory::{Door, Memory};
 use support::*;
 
 const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
+const BUSY: Verdict = Verdict::Refused(Refusal::Busy);
+
+/// Answers of this verdict that are ready to leave, and none after.
+fn take<J: Journal>(core: &mut Core<J>, verdict: Verdict) -> usize {
+    let told = std::mem::take(core.ready());
+    told.iter().filter(|told| told.message.answer().verdict == verdict).count()
+}
+
+/// A request about a wristband of its own.
+fn about(band: u32, command: Command) -> Request {
+    let [a, b, c, d] = band.to_le_bytes();
+    let mut request = request(DESK, u64::from(band) + 1, 1, command);
+    request.tag = keys().tag(&[9, a, b, c, d, 6, 7]);
+    request
+}
+
+fn jobs(lane: Lane, requests: impl Iterator<Item = Request>) -> Vec<Job> {
+    requests.map(|request| Job { lane, ..job(0, 0, request) }).collect()
+}
+
+fn one_shard(memory: &Memory) -> Core<Door> {
+    found(memory, 1);
+    cores(memory, 1).remove(0)
+}
+
+#[test]
+fn a_mailbox_takes_so_many_jobs_and_leaves_customers_their_quarter() {
+    // Memory without an end when a site comes back; and customers at the bar told to come back because
+    // its uploads fill every place there is.
+    let memory = Memory::new();
+    let mut core = one_shard(&memory);
+    let storm = u32::try_from(BACKLOG_JOBS).unwrap() + 5;
+    core.submit(&mut jobs(Lane::Backlog, (0..storm).map(|band| about(band, Command::Balance))));
+    assert_eq!(take(&mut core, BUSY), 5);
+    let quarter = u32::try_from(MAILBOX_JOBS - BACKLOG_JOBS).unwrap();
+    let customers = (storm..storm + quarter + 3).map(|band| about(band, Command::Balance));
+    core.submit(&mut jobs(Lane::Live, customers));
+    assert_eq!(take(&mut core, BUSY), 3);
+    assert_eq!(settle(&mut core, 1).len(), MAILBOX_JOBS);
+}
+
+#[test]
+fn the_bytes_of_long_purchases_are_counted_too() {
+    // A few thousand requests of hundreds of lines each: within the count, and out of memory.
+    let lines = 200;
+    let memory = Memory::new();
+    let mut core = one_shard(&memory);
+    let line = AskedLine { item: 1, quantity: 1, unit_price: 650 };
+    let long = |band: u32| {
+        let lines = std::iter::repeat_n(line, lines).collect();
+        about(band, Command::Purchase { lines, amount: 650, confirmed: true })
+    };
+    let Command::Purchase { lines: held, .. } = long(0).command else { unreachable!() };
+    let each = held.capacity() * size_of::<AskedLine>();
+    let (backlog, all) = (BACKLOG_BYTES / each, MAILBOX_BYTES / each);
+    assert!(all < MAILBOX_JOBS);
+    let band = |at: usize| u32::try_from(at).unwrap();
+    core.submit(&mut jobs(Lane::Backlog, (0..band(backlog) + 4).map(long)));
+    assert_eq!(take(&mut core, BUSY), 4);
+    core.submit(&mut jobs(Lane::Live, (band(backlog) + 4..band(all) + 11).map(long)));
+    assert_eq!(take(&mut core, BUSY), 7);
+    // When they have been decided there is room again.
+    assert_eq!(settle(&mut core, 1).len(), all);
+    core.submit(&mut jobs(Lane::Backlog, (0..band(backlog)).map(long)));
+    assert_eq!(take(&mut core, BUSY), 0);
+}
+
+#[test]
+fn a_customer_is_decided_before_a_storm_that_came_earlier() {
+    // A customer waiting behind three thousand uploads of a site that has just come back.
+    let memory = Memory::new();
+    let mut core = one_shard(&memory);
+    core.submit(&mut jobs(Lane::Backlog, (0..3_000).map(|band| about(band, Command::Open))));
+    core.submit(&mut vec![Job { lane: Lane::Live, ..job(0, 1, open(1, 1)) }]);
+    let told = settle(&mut core, 1);
+    assert_eq!((told.len(), told[0].reply.token, told[0].message.answer().verdict), (3_001, 1, APPLIED));
+    let first = |at: usize| told[at].message.answer().record;
+    assert!(first(0) < first(1));
+}
+
+/// A core whose look-ups are held, with sales of `wallets` bands to be voided.
+fn sold(memory: &Memory, wallets: u32) -> Core<Door> {
+    let mut core = one_shard(memory);
+    let tender = ledger::record::Tender::Cash;
+    for band in 0..wallets {
+        let mut fund = about(band, Command::TopUp { tender, amount: 1_000 });
+        fund.id = RequestId::of(fund.device, u64::from(band) + 10_000).unwrap();
+        let sale = Request { tag: fund.tag, ..buy(u64::from(band) + 1, 1, 1) };
+        submit(&mut core, [about(band, Command::Open), fund, sale]);
+        assert!(settle(&mut core, 1).iter().all(|told| told.message.answer().verdict == APPLIED));
+    }
+    memory.hold_lookups(true);
+    core
+}
+
+/// Voids of a band's sale, each under its own id.
+fn voids(band: u32, count: usize) -> impl Iterator<Item = Request> {
+    let sale = RequestId::of(DeviceNumber::new(SELLER).unwrap(), u64::from(band) + 1).unwrap();
+    (0..count as u64).map(move |at| {
+        let mut void = about(band, Command::Void { sale });
+        void.id = RequestId::of(void.device, 100_000 + u64::from(band) * 1_000 + at).unwrap();
+        void
+    })
+}
+
+#[test]
+fn jobs_that_wait_for_evidence_count_for_their_wallet() {
+    // One band with a thousand voids in the look-up: nobody else's purchase could be taken back.
+    let memory = Memory::new();
+    let mut core = sold(&memory, 1);
+    core.submit(&mut jobs(Lane::Live, voids(0, ACTOR_JOBS)));
+    assert_eq!(take(&mut core, BUSY), 0);
+    // All of them are set aside now; the mailbox is empty.
+    core.turn(clock(2));
+    assert_eq!(core.ready().len(), 0);
+    core.submit(&mut jobs(Lane::Live, voids(0, ACTOR_JOBS + 2).skip(ACTOR_JOBS)));
+    assert_eq!(take(&mut core, BUSY), 2);
+    core.submit(&mut jobs(Lane::Live, [about(50, Command::Open)].into_iter()));
+    assert_eq!(settle(&mut core, 3).len(), 1);
+    // Answered, they count no more.
+    while memory.serve_lookup() {}
+    assert_eq!(settle(&mut core, 4).len(), ACTOR_JOBS);
+    core.submit(&mut jobs(Lane::Live, voids(0, 1)));
+    assert_eq!(take(&mut core, BUSY), 0);
+}
+
+#[test]
+fn so_many_jobs_of_a_shard_wait_for_evidence() {
+    // Voids waiting without an end while the disk is slow.
+    let memory = Memory::new();
+    let wallets = u32::try_from(PARKED_JOBS / ACTOR_JOBS).unwrap() + 1;
+    let mut core = sold(&memory, wallets);
+    core.submit(&mut jobs(Lane::Live, (0..wallets).flat_map(|band| voids(band, ACTOR_JOBS))));
+    assert_eq!(take(&mut core, BUSY), 0);
+    let refused = settle(&mut core, 2);
+    assert_eq!(refused.len(), wallets as usize * ACTOR_JOBS - PARKED_JOBS);
+    assert!(refused.iter().all(|told| told.message.answer().verdict == BUSY));
+    while memory.serve_lookup() {}
+    assert_eq!(settle(&mut core, 3).len(), PARKED_JOBS);
+}
 
 #[test]
 fn one_wallet_cannot_fill_the_mailbox_of_all() {

@@ -7,14 +7,15 @@ mod support;
 use std::sync::Arc;
 
 use actors::answer::Verdict;
-use actors::codes::Outcome;
+use actors::codes::{Outcome, Refusal};
 use engine::host::{Host, OsHost};
+use engine::limits::LOOP_BATCHES;
 use engine::node::{self, NodeError, Running};
 use engine::supervise::Stop;
 use ledger::ids::LedgerId;
 use ledger::journal::embedded::{Log, LogConfig};
 use ledger::record::Genesis;
-use support::{BEER, buy, festival, job, keys, open, top_up};
+use support::{BEER, buy, festival, job, keys, open, top_up, uid};
 
 const SHARDS: u16 = 4;
 
@@ -104,4 +105,22 @@ fn a_directory_without_a_ledger_is_refused_with_what_to_do() {
     let error = node::open(&host, 1).err().unwrap();
     assert!(matches!(error, NodeError::NoLedger(_)), "{error}");
     assert!(error.to_string().contains("fanfare init"));
+}
+
+#[test]
+fn a_loop_that_does_not_take_its_batches_is_sent_no_more() {
+    // A loop that hangs, and the other one keeping every batch for it in memory until there is none left.
+    let (_dir, host) = founded();
+    found(&host);
+    let node = node::open(&host, 1).unwrap();
+    let mut running = node.run(&[Arc::new(|| {}), Arc::new(|| {})], host.clock());
+    let band = (1..=250).find(|band| keys().tag(&uid(*band)).number.as_wallet().shard(SHARDS).0 == 1);
+    let request = open(1, band.unwrap());
+    for token in 0..LOOP_BATCHES as u64 + 3 {
+        running.cores[0].submit(&mut vec![job(0, token, request.clone())]);
+        running.cores[0].turn(host.clock());
+    }
+    let told = std::mem::take(running.cores[0].ready());
+    let busy = |told: &engine::job::Told| told.message.answer().verdict == Verdict::Refused(Refusal::Busy);
+    assert_eq!((told.len(), told.iter().all(busy)), (3, true));
 }

@@ -6,21 +6,48 @@
 
 mod support;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use actors::answer::Verdict;
 use actors::codes::{Outcome, Refusal};
-use engine::core::Core;
+use actors::command::{Command, Request};
+use engine::core::{Core, CoreParts};
 use engine::job::Told;
+use engine::limits::{RESEND_MICROS, SWEEP_MICROS};
+use ledger::block::Draft;
+use ledger::ids::ShardId;
 use ledger::journal::memory::{Door, Memory};
-use ledger::mutant::{POISON_APPLY, POISON_DECIDE};
+use ledger::journal::{Event, Journal, Lookup, SubmitError};
+use ledger::mutant::{
+    POISON_ANSWER, POISON_APPLY, POISON_DECIDE, POISON_ENCODE, Point, Strike, arm, is_armed,
+};
 use support::*;
 
 const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
 const INTERNAL: Verdict = Verdict::Refused(Refusal::Internal);
 
-fn poisoned(counter: u64, band: u8, poison: u32) -> actors::command::Request {
-    let mut request = buy(counter, band, 1);
-    request.tag_counter = std::num::NonZeroU32::new(poison);
-    request
+/// A strike meets the first shard that passes its point, whichever test it belongs to.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn poisoned(counter: u64, band: u8, poison: u32) -> Request {
+    with_poison(buy(counter, band, 1), poison)
+}
+
+fn with_poison(request: Request, poison: u32) -> Request {
+    Request { tag_counter: std::num::NonZeroU32::new(poison), ..request }
+}
+
+/// Does what the recovery thread does. How many shards it was asked for.
+fn rebuild(core: &mut Core<Door>, memory: &Memory) -> usize {
+    let asked = core.take_rebuilds();
+    for shard in &asked {
+        core.install(engine::recovery::rebuild(memory, *shard).unwrap());
+    }
+    asked.len()
 }
 
 fn two_wallets() -> (Memory, Core<Door>) {
@@ -40,6 +67,7 @@ fn verdict(told: &[Told], token: u64) -> Verdict {
 #[test]
 fn a_panicking_decision_is_refused_and_its_neighbours_are_answered() {
     // One request that trips a defect stopped the sales of a whole shard.
+    let _alone = alone();
     let (_memory, mut core) = two_wallets();
     submit(&mut core, [buy(1, 1, 1), poisoned(2, 1, POISON_DECIDE), buy(3, 2, 1)]);
     let told = settle(&mut core, 2);
@@ -50,15 +78,14 @@ fn a_panicking_decision_is_refused_and_its_neighbours_are_answered() {
 #[test]
 fn a_shard_whose_state_broke_is_rebuilt_from_its_journal() {
     // State half changed by a record that was never stored.
+    let _alone = alone();
     let (memory, mut core) = two_wallets();
     submit(&mut core, [buy(1, 1, 1), poisoned(2, 1, POISON_APPLY), buy(3, 2, 1)]);
     let told = settle(&mut core, 2);
     // The first was decided but never stored: nobody is told yes or no.
     assert_eq!([verdict(&told, 0), verdict(&told, 1)], [Verdict::Unknown, INTERNAL]);
     assert_eq!(verdict(&told, 2), Verdict::Refused(Refusal::Busy));
-    let asked = core.take_rebuilds();
-    assert_eq!(asked.len(), 1);
-    core.install(engine::recovery::rebuild(&memory, asked[0]).unwrap());
+    assert_eq!(rebuild(&mut core, &memory), 1);
     submit(&mut core, [buy(1, 1, 1), buy(3, 2, 1)]);
     let told = settle(&mut core, 3);
     assert_eq!([verdict(&told, 0), verdict(&told, 1)], [APPLIED, APPLIED]);
@@ -68,6 +95,7 @@ fn a_shard_whose_state_broke_is_rebuilt_from_its_journal() {
 
 #[test]
 fn an_actor_that_keeps_panicking_is_quarantined_by_name() {
+    let _alone = alone();
     let (memory, mut core) = two_wallets();
     for counter in 1..=3 {
         submit(&mut core, [poisoned(counter, 1, POISON_DECIDE)]);
@@ -80,4 +108,219 @@ fn an_actor_that_keeps_panicking_is_quarantined_by_name() {
     let mut core = cores(&memory, 1).remove(0);
     submit(&mut core, [buy(4, 1, 1)]);
     assert_eq!(verdict(&settle(&mut core, 6), 0), Verdict::Refused(Refusal::Quarantined));
+}
+
+#[test]
+fn an_actor_that_keeps_breaking_its_shard_is_quarantined_when_the_state_is_back() {
+    // One band with one bad request dropped its shard at every retry, and with it every customer of that
+    // shard was told to come back, all evening.
+    let _alone = alone();
+    let (memory, mut core) = two_wallets();
+    for counter in 1..=3 {
+        submit(&mut core, [poisoned(counter, 1, POISON_APPLY)]);
+        assert_eq!(verdict(&settle(&mut core, counter), 0), INTERNAL);
+        assert_eq!(rebuild(&mut core, &memory), 1);
+    }
+    submit(&mut core, [poisoned(4, 1, POISON_APPLY), buy(5, 2, 1)]);
+    let told = settle(&mut core, 5);
+    assert_eq!([verdict(&told, 0), verdict(&told, 1)], [Verdict::Refused(Refusal::Quarantined), APPLIED]);
+    assert_eq!((core.counters().quarantined, core.counters().rebuilds), (1, 3));
+    let mut core = cores(&memory, 1).remove(0);
+    submit(&mut core, [buy(6, 1, 1)]);
+    assert_eq!(verdict(&settle(&mut core, 6), 0), Verdict::Refused(Refusal::Quarantined));
+}
+
+#[test]
+fn a_band_whose_opening_breaks_the_shard_is_kept_out_though_it_has_no_state() {
+    // The same for a new band at a desk: nothing a record could name, so nothing ever stopped it.
+    let _alone = alone();
+    let (memory, mut core) = two_wallets();
+    for counter in 11..=13 {
+        submit(&mut core, [with_poison(open(counter, 9), POISON_APPLY)]);
+        assert_eq!(verdict(&settle(&mut core, counter), 0), INTERNAL);
+        assert_eq!(rebuild(&mut core, &memory), 1);
+    }
+    let again = with_poison(open(14, 9), POISON_APPLY);
+    submit(&mut core, [again, request(DESK, 15, 9, Command::Lookup), buy(1, 2, 1)]);
+    let told = settle(&mut core, 15);
+    let kept_out = Verdict::Refused(Refusal::Quarantined);
+    let verdicts = [verdict(&told, 0), verdict(&told, 1), verdict(&told, 2)];
+    assert_eq!(verdicts, [kept_out, kept_out, APPLIED]);
+    assert_eq!((core.counters().quarantined, core.counters().rebuilds), (0, 3));
+}
+
+#[test]
+fn half_a_record_in_the_block_being_filled_is_never_handed_over() {
+    // A block that no start can read again: the whole shard, at the next restart.
+    let _alone = alone();
+    let (memory, mut core) = two_wallets();
+    submit(&mut core, [poisoned(1, 1, POISON_ENCODE), buy(2, 2, 1)]);
+    let told = settle(&mut core, 2);
+    assert_eq!([verdict(&told, 0), verdict(&told, 1)], [INTERNAL, Verdict::Refused(Refusal::Busy)]);
+    assert_eq!(rebuild(&mut core, &memory), 1);
+    submit(&mut core, [buy(2, 2, 1)]);
+    assert_eq!(verdict(&settle(&mut core, 3), 0), APPLIED);
+    let live = core.inspect(ShardId(0)).unwrap().1.unwrap().digest();
+    let (stored, _) = engine::recovery::rebuild(&memory, ShardId(0)).unwrap();
+    assert_eq!(stored.digest(), live);
+}
+
+#[test]
+fn what_was_refused_internal_is_not_booked_behind_the_terminals_back() {
+    // A beer refused with an error at the bar, and paid for all the same.
+    let _alone = alone();
+    let (memory, mut core) = two_wallets();
+    submit(&mut core, [poisoned(1, 1, POISON_ANSWER)]);
+    assert_eq!(verdict(&settle(&mut core, 2), 0), INTERNAL);
+    assert_eq!(rebuild(&mut core, &memory), 1);
+    submit(&mut core, [request(SELLER, 1, 1, Command::Lookup), request(SELLER, 2, 1, Command::Balance)]);
+    let told = settle(&mut core, 3);
+    assert_eq!(verdict(&told, 0), Verdict::NeverSeen);
+    assert_eq!(told[1].message.answer().balance, 5_000);
+}
+
+#[test]
+fn the_neighbours_of_a_broken_shard_answer_on_while_it_is_away() {
+    // One bad record, and every bar of the loop stood still until the shard was read back.
+    let _alone = alone();
+    let memory = Memory::new();
+    found(&memory, 4);
+    let mut core = cores(&memory, 1).remove(0);
+    let shard_of = |band: u8| keys().tag(&uid(band)).number.as_wallet().shard(4);
+    let bands: Vec<u8> =
+        (0..4).map(|shard| (1..=250).find(|band| shard_of(*band) == ShardId(shard)).unwrap()).collect();
+    for (counter, band) in (1..).step_by(2).zip(&bands) {
+        submit(&mut core, [open(counter, *band), top_up(counter + 1, *band, 5_000)]);
+        settle(&mut core, 1);
+    }
+    submit(&mut core, [poisoned(1, bands[0], POISON_APPLY)]);
+    assert_eq!(verdict(&settle(&mut core, 2), 0), INTERNAL);
+    // Not rebuilt yet.
+    for round in 0..3 {
+        submit(&mut core, bands.iter().map(|band| buy(10 + round, *band, 1)));
+        let told = settle(&mut core, 3 + round);
+        let verdicts: Vec<_> = (0..4).map(|token| verdict(&told, token)).collect();
+        assert_eq!(verdicts, [Verdict::Refused(Refusal::Busy), APPLIED, APPLIED, APPLIED]);
+    }
+    assert_eq!(core.take_rebuilds(), [ShardId(0)]);
+    core.install(engine::recovery::rebuild(&memory, ShardId(0)).unwrap());
+    submit(&mut core, [buy(20, bands[0], 1)]);
+    let told = settle(&mut core, 9);
+    assert_eq!((verdict(&told, 0), told[0].message.answer().balance), (APPLIED, 5_000 - BEER));
+}
+
+#[test]
+fn a_message_that_breaks_its_shard_comes_back_instead_of_breaking_it_for_ever() {
+    // Ten euros sent to a friend, between two shards for ever, and the friend's shard dropped five times
+    // a second by them.
+    let _alone = alone();
+    let memory = Memory::new();
+    found(&memory, 4);
+    let mut core = cores(&memory, 1).remove(0);
+    let shard_of = |band: u8| keys().tag(&uid(band)).number.as_wallet().shard(4);
+    let payee = (2..=250).find(|band| shard_of(*band) != shard_of(1)).unwrap();
+    submit(&mut core, [open(1, 1), top_up(2, 1, 5_000), open(3, payee)]);
+    settle(&mut core, 1);
+    let to = keys().tag(&uid(payee)).number.as_wallet();
+    submit(&mut core, [request(DESK, 4, 1, Command::Transfer { payee: to, amount: 1_000 })]);
+    while core.counters().records < 4 {
+        core.turn(clock(2));
+    }
+    arm(Point::Append, Strike::Panic);
+    settle(&mut core, 3);
+    assert!(!is_armed());
+    assert_eq!(core.take_rebuilds(), [shard_of(payee)]);
+    core.install(engine::recovery::rebuild(&memory, shard_of(payee)).unwrap());
+    for round in 1..=4 {
+        settle(&mut core, 3 + round * RESEND_MICROS);
+    }
+    let balance = |band: u8| {
+        let (_, state) = core.inspect(shard_of(band)).unwrap();
+        state.unwrap().balances(keys().tag(&uid(band)).number.as_wallet()).unwrap().total()
+    };
+    assert_eq!((balance(1), balance(payee)), (5_000, 0));
+    assert_eq!((core.counters().returned, core.counters().rebuilds), (1, 1));
+}
+
+#[test]
+fn a_sweep_that_panics_costs_its_shard_one_rebuild_and_no_sale() {
+    // Panics outside of any command ended the loop, and with it every connection.
+    let _alone = alone();
+    let (memory, mut core) = two_wallets();
+    submit(&mut core, [buy(1, 1, 1)]);
+    settle(&mut core, 2);
+    arm(Point::Sweep, Strike::Panic);
+    let late = 2 * SWEEP_MICROS;
+    for at in 0..3 {
+        settle(&mut core, late + at * 100_000);
+    }
+    assert!(!is_armed());
+    assert_eq!((core.counters().panics, core.counters().swept), (1, 0));
+    assert_eq!(rebuild(&mut core, &memory), 1);
+    submit(&mut core, [buy(2, 1, 1)]);
+    let told = settle(&mut core, late + 500_000);
+    assert_eq!(told[0].message.answer().balance, 5_000 - 2 * BEER);
+    // Nothing asks for it again before its time, and then it is swept.
+    for at in 1..=3 {
+        settle(&mut core, late + at * SWEEP_MICROS);
+    }
+    assert_eq!((core.counters().panics, core.counters().swept), (1, 1));
+}
+
+/// A door whose next block makes the store's own code panic.
+struct Brittle {
+    door: Door,
+    breaks: bool,
+}
+
+impl Journal for Brittle {
+    fn submit(&mut self, draft: Box<Draft>) -> Result<(), SubmitError> {
+        assert!(!std::mem::take(&mut self.breaks), "as told");
+        self.door.submit(draft)
+    }
+
+    fn room(&self) -> u64 {
+        self.door.room()
+    }
+
+    fn fetch(&mut self, lookup: Lookup) {
+        self.door.fetch(lookup);
+    }
+
+    fn withdraw(&mut self, shard: ShardId) -> bool {
+        self.door.withdraw(shard)
+    }
+
+    fn commit(&mut self, eager: bool) {
+        self.door.commit(eager);
+    }
+
+    fn events(&mut self, into: &mut Vec<Event>) {
+        self.door.events(into);
+    }
+}
+
+#[test]
+fn a_block_that_could_not_be_handed_over_leaves_nobody_without_an_answer() {
+    // A terminal that hears nothing at all: its barman waits until the connection is given up.
+    let _alone = alone();
+    let (memory, core) = two_wallets();
+    drop(core);
+    let mut core = brittle(&memory);
+    submit(&mut core, [buy(1, 1, 1), buy(2, 2, 1)]);
+    let told = settle(&mut core, 2);
+    assert_eq!([verdict(&told, 0), verdict(&told, 1)], [Verdict::Unknown; 2]);
+    let asked = core.take_rebuilds();
+    assert_eq!(asked, [ShardId(0)]);
+    core.install(engine::recovery::rebuild(&memory, asked[0]).unwrap());
+    submit(&mut core, [buy(1, 1, 1), buy(2, 2, 1)]);
+    let told = settle(&mut core, 3);
+    assert_eq!([verdict(&told, 0), verdict(&told, 1)], [APPLIED; 2]);
+    assert_eq!(told[0].message.answer().balance, 5_000 - BEER);
+}
+
+fn brittle(memory: &Memory) -> Core<Brittle> {
+    let CoreParts { number, journal, shards, ledger, epoch, layout, inbox } = core_parts(memory, 1).remove(0);
+    let journal = Brittle { door: journal, breaks: true };
+    Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox })
 }

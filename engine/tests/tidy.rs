@@ -66,6 +66,11 @@ fn the_deciding_half_is_deterministic() {
 }
 
 #[test]
+fn actors_hand_out_no_state() {
+    clean(&source::state_stays_inside(&real()));
+}
+
+#[test]
 fn no_stub_no_ignored_and_no_sleeping_test() {
     clean(&source::stubs(&real()));
 }

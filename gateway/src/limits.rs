@@ -29,8 +29,8 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 /// the next one itself.
 pub const HANDOFF: usize = 1_024;
 
-/// Requests in a frame from which on nobody can be standing at a bar for each of them: such frames
-/// take the backlog lane.
+/// Requests in a frame above which nobody can be standing at a bar for each of them: such frames take
+/// the backlog lane.
 pub const LIVE_FRAME: usize = 64;
 
 /// How often a loop looks at its connections' clocks and publishes its counts, in microseconds. The

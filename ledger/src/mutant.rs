@@ -90,6 +90,13 @@ pub const POISON_DECIDE: u32 = 0x00de_c1de;
 /// A request with this tag counter panics in `apply`, in a build with the `mutants` feature.
 pub const POISON_APPLY: u32 = 0x00a9_9117;
 
+/// A request with this tag counter panics when its record is put into a block, in a build with the
+/// `mutants` feature.
+pub const POISON_ENCODE: u32 = 0x00e4_c0de;
+/// A request with this tag counter panics when its answer is made, after its record was applied, in a
+/// build with the `mutants` feature.
+pub const POISON_ANSWER: u32 = 0x00a4_53e4;
+
 /// Panics if `counter` is the given poison: how tests make an actor fail at a chosen place.
 #[cfg(feature = "mutants")]
 pub fn trip(counter: Option<std::num::NonZeroU32>, poison: u32) {
@@ -116,6 +123,10 @@ pub enum Point {
     Recovery = 5,
     /// The HTTP server's thread.
     Http = 6,
+    /// A shard, while it puts a record into its block and applies it.
+    Append = 7,
+    /// A shard, while it sweeps.
+    Sweep = 8,
 }
 
 /// How a part is made to end.

@@ -223,6 +223,11 @@ impl ShardState {
         }
     }
 
+    /// Whether a wallet is quarantined; `None` if it never came into being.
+    pub fn is_quarantined(&self, number: WalletNumber) -> Option<bool> {
+        self.wallet_of(number).map(Wallet::is_quarantined)
+    }
+
     /// This shard's stripes in the order of their accounts, for the auditor; nothing is decided on
     /// them.
     pub fn stripes(&self) -> Vec<(Account, i64)> {

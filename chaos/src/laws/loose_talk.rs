@@ -5,6 +5,7 @@
 use actors::answer::{Answer, Verdict as Says};
 use actors::codes::Refusal;
 use engine::job::Message;
+use engine::limits::PANICS_TO_QUARANTINE;
 use ledger::ids::At;
 use ledger::law::Law;
 
@@ -18,6 +19,7 @@ pub fn released(release: &Release<'_>) -> Verdict {
         Says::Unknown | Says::Refused(Refusal::Busy) => empty_handed(release, answer),
         Says::Refused(Refusal::Internal) => internal(release, answer),
         Says::Refused(Refusal::Late) => late(release, answer),
+        Says::Refused(Refusal::Quarantined) if barred(release) => empty_handed(release, answer),
         _ if said_between(release, release.waiting.from, release.durable) => Ok(()),
         _ if said_between(release, 0, release.waiting.from) => {
             broken(Law::Order, release, "was true once, but no longer when it was asked")
@@ -35,6 +37,13 @@ fn empty_handed(release: &Release<'_>, answer: &Answer) -> Verdict {
         return Ok(());
     }
     broken(Law::NoLooseTalk, release, "says something although it says nothing")
+}
+
+/// An actor that never came into being has no state that a record could quarantine: after enough panics
+/// the process keeps it out by itself.
+fn barred(release: &Release<'_>) -> bool {
+    let actor = release.waiting.request.tag.number.get();
+    release.poisoned >= PANICS_TO_QUARANTINE && release.book.page(actor, release.durable).is_none()
 }
 
 /// Something broke: only a poisoned request may.

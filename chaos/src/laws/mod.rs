@@ -124,6 +124,8 @@ pub struct Release<'a> {
     pub now: Mono,
     /// The book up to what is durable.
     pub book: &'a Book,
+    /// Poisoned requests to its actor that this process was handed.
+    pub poisoned: u32,
 }
 
 /// All laws and the books they keep.
@@ -136,6 +138,8 @@ pub struct Laws {
     once: Once,
     order: Order,
     whole: Whole,
+    /// Poisoned requests that this process was handed, by actor.
+    poisoned: BTreeMap<u64, u32>,
     /// By core.
     bounded: Vec<Bounded>,
     loops: u16,
@@ -156,6 +160,7 @@ impl Laws {
             once: Once::default(),
             order: Order::default(),
             whole: Whole::default(),
+            poisoned: BTreeMap::new(),
             bounded: vec![Bounded::default(); usize::from(loops)],
             loops,
             waiting: BTreeMap::new(),
@@ -181,6 +186,9 @@ impl Laws {
             asked.push(Asked { request: Rc::clone(request), from, home });
         }
         let retry = earlier.is_some();
+        if request.tag_counter.is_some() {
+            *self.poisoned.entry(wallet).or_default() += 1;
+        }
         self.waiting.insert(token, Waiting { request: Rc::clone(request), shard, from, deadline, retry });
         if shard.0 % self.loops == home {
             self.bounded[usize::from(home)].took(token, wallet, shard.0);
@@ -293,7 +301,9 @@ impl Laws {
         };
         self.bounded.iter_mut().for_each(|bounded| bounded.refused(token));
         let durable = self.shadow.durable(waiting.shard);
-        let release = Release { waiting: &waiting, message, durable, now, book: &self.book };
+        let actor = waiting.request.tag.number.get();
+        let poisoned = self.poisoned.get(&actor).copied().unwrap_or(0);
+        let release = Release { waiting: &waiting, message, durable, now, book: &self.book, poisoned };
         durable::released(&release)?;
         self.once.released(&release)?;
         loose_talk::released(&release)?;
@@ -303,6 +313,7 @@ impl Laws {
     /// The process ended without another word: nobody waits any more.
     pub fn silence(&mut self) {
         self.waiting.clear();
+        self.poisoned.clear();
         self.bounded.iter_mut().for_each(Bounded::turned);
     }
 

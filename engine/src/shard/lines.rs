@@ -126,11 +126,13 @@ impl Shard {
 
     /// Decides one message; `false` if there is no room for it, and it is to come again.
     fn take_letter(&mut self, from: ShardId, number: u64, message: &Message, step: &mut Step<'_>) -> bool {
+        let doomed = self.doomed.get(&from) == Some(&number);
         let decided =
-            catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, false, step)));
+            catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, doomed, step)));
         let decided = decided.or_else(|_| {
             step.counters.panics += 1;
             if self.phase == Phase::Applying {
+                self.doomed.insert(from, number);
                 self.harmed(step);
                 return Ok(true);
             }

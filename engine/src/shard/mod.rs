@@ -4,18 +4,21 @@
 mod configuration;
 mod elsewhere;
 mod lines;
+mod offenders;
 mod parked;
 mod speculation;
 mod step;
 mod sweep;
 mod timers;
 
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use actors::shard_state::ShardState;
-use hashbrown::HashMap;
 use ledger::block::{Draft, Head};
 use ledger::ids::{At, Epoch, LedgerId, RecordNumber, ShardId, WalletNumber};
 use ledger::journal::{Journal, SubmitError};
-use ledger::mutant::{self, Mutant};
+use ledger::mutant::{self, Mutant, Point};
 use ledger::record::{Body, Envelope, Record};
 
 use crate::counters::Counters;
@@ -77,14 +80,11 @@ pub(crate) struct Shard {
     sweep: sweep::Sweep,
     alarm: timers::Alarm,
     versions: configuration::Versions,
-    panics: HashMap<WalletNumber, u32, hashbrown_hasher::Fixed>,
+    offenders: offenders::Offenders,
+    /// Messages that panicked while they were applied, by channel: they are buried when they come again.
+    doomed: BTreeMap<ShardId, u64>,
     /// Set when the state was dropped and nobody has been asked to rebuild it yet.
     wants_rebuild: bool,
-}
-
-/// The one table here is tiny and never hot: any fixed hasher does.
-mod hashbrown_hasher {
-    pub(super) type Fixed = std::hash::BuildHasherDefault<std::collections::hash_map::DefaultHasher>;
 }
 
 impl Shard {
@@ -111,7 +111,8 @@ impl Shard {
             sweep: sweep::Sweep::default(),
             alarm: timers::Alarm::default(),
             versions: configuration::Versions::default(),
-            panics: HashMap::default(),
+            offenders: offenders::Offenders::default(),
+            doomed: BTreeMap::new(),
             wants_rebuild: false,
         };
         shard.pick_up();
@@ -144,7 +145,8 @@ impl Shard {
                 && (self.lines.has_work()
                     || self.sweep.is_under_way()
                     || self.alarm.is_under_way()
-                    || self.could_tell());
+                    || self.could_tell()
+                    || self.offenders.has_due());
         decidable && (self.filling.has_room() || !self.in_flight())
             || (self.filling.count() > 0 && !self.in_flight())
             || (self.wants_rebuild && !self.in_flight())
@@ -153,7 +155,7 @@ impl Shard {
     /// Takes a job into the mailbox, or hands it back.
     #[expect(clippy::result_large_err, reason = "the job goes back to be refused, rarely")]
     pub(crate) fn take(&mut self, job: Job) -> Result<(), Job> {
-        if self.state.is_none() { Err(job) } else { self.mailbox.push(job) }
+        if self.state.is_none() { Err(job) } else { self.mailbox.push(job, self.parked.actors()) }
     }
 
     /// Writes a record that no request asked for: openings of epochs, quarantines.
@@ -171,20 +173,32 @@ impl Shard {
         self.append(at, &Record::fact(at, envelope, body));
     }
 
-    /// Puts a record into the block being filled and applies it. Returns its number.
+    /// Puts a record into the block being filled and applies it. Returns its number. A panic anywhere
+    /// in it leaves half a record behind, in the block or in the state.
     fn append(&mut self, at: At, record: &Record) -> RecordNumber {
         let Some(state) = &mut self.state else { return RecordNumber(0) };
+        let before = std::mem::replace(&mut self.phase, Phase::Applying);
         if self.filling.count() == 0 {
             self.filling.begin(state.prologue(at));
         }
         let number = state.next_record();
         self.filling.push(record);
-        self.phase = Phase::Applying;
+        mutant::trip(record.envelope.tag_counter, mutant::POISON_ENCODE);
+        let _only_panics = mutant::struck(Point::Append);
         state.apply(number, record);
-        self.phase = Phase::Deciding;
         self.note_tag(number, record);
         self.note_adoption(number, record);
+        self.phase = before;
         number
+    }
+
+    /// Lets this shard do something. A panic that nobody nearer caught harms this shard only: nobody
+    /// knows what it left half done, so the state is dropped and comes back from the journal.
+    pub(crate) fn guarded(&mut self, step: &mut Step<'_>, body: impl FnOnce(&mut Self, &mut Step<'_>)) {
+        if catch_unwind(AssertUnwindSafe(|| body(self, step))).is_err() {
+            step.counters.panics += 1;
+            self.harmed(step);
+        }
     }
 
     /// Hands the filled block over if none is in flight. Returns how many bytes it handed over.
@@ -201,20 +215,19 @@ impl Shard {
         self.lines.submitted();
         block.place(self.head);
         let bytes = block.sealed_len();
-        let mut told = std::mem::replace(&mut self.filling_told, told);
         if mutant::on(Mutant::AnswerBeforeFlush) {
-            step.ready.append(&mut told);
+            step.ready.append(&mut self.filling_told);
         }
-        self.flight = Some(told);
+        // The answers are in flight only when the block is: a panic before that leaves them where they
+        // are found.
         if let Err(SubmitError::Full(draft) | SubmitError::Dead(draft)) = journal.submit(block) {
             // Room was asked for before anything was decided, so only a dead store comes here:
             // nobody is told yes or no, and the store's own event ends the core.
-            let told = self.flight.take().unwrap_or_default();
-            self.spare = Some((draft, Vec::new()));
-            Self::tell_unknown(told, step);
-            self.drop_state();
+            self.spare = Some((draft, told));
+            self.harmed(step);
             return 0;
         }
+        self.flight = Some(std::mem::replace(&mut self.filling_told, told));
         bytes
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use ledger::ids::RecordNumber;
+use ledger::ids::{RecordNumber, WalletNumber};
 use ledger::journal::FetchError;
 use ledger::record::Record;
 
@@ -62,6 +62,12 @@ impl Parked {
 
     pub(super) fn pop_woken(&mut self) -> Option<Woken> {
         self.woken.pop_front()
+    }
+
+    /// The actor of each job that is set aside.
+    pub(super) fn actors(&self) -> impl Iterator<Item = WalletNumber> {
+        let woken = self.woken.iter().map(|(job, _, _)| job.actor());
+        self.waiting.iter().map(|waiting| waiting.job.actor()).chain(woken)
     }
 
     pub(super) fn has_woken(&self) -> bool {

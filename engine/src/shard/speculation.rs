@@ -45,10 +45,11 @@ impl Shard {
         journal: &mut J,
         step: &mut Step<'_>,
     ) {
+        // First: whatever happens below, nothing of this shard is in flight any more.
+        let mut told = self.flight.take().unwrap_or_default();
         Law::Chain.holds(head.next_seq == self.head.next_seq + 1);
         self.head = head;
         step.counters.blocks += 1;
-        let mut told = self.flight.take().unwrap_or_default();
         for told in told.drain(..) {
             self.release(told, step);
         }
@@ -105,7 +106,11 @@ impl Shard {
         while let Some(job) = self.mailbox.pop() {
             self.refuse(&job, Refusal::Busy, step);
         }
-        for job in self.parked.drain().into_iter().chain(self.elsewhere.drain()) {
+        for job in self.parked.drain() {
+            self.mailbox.came_back(job.actor());
+            self.refuse(&job, Refusal::Busy, step);
+        }
+        for job in self.elsewhere.drain() {
             self.refuse(&job, Refusal::Busy, step);
         }
     }
@@ -125,6 +130,7 @@ impl Shard {
         self.head = head;
         self.pick_up();
         self.tell_tags(step);
+        self.offenders.look_again();
         step.counters.rebuilds += 1;
     }
 

@@ -6,17 +6,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use actors::answer::Answer;
 use actors::codes::Refusal;
 use actors::shard_state::{Decision, Evidence, Now};
-use ledger::ids::RecordNumber;
+use ledger::ids::{RecordNumber, WalletNumber};
 use ledger::journal::{FetchError, Journal, Lookup};
+use ledger::mutant;
 use ledger::record::{Body, Record};
 
 use super::{Phase, Shard, Step};
 use crate::job::{Job, Message, Told};
-use crate::limits::{PANICS_TO_QUARANTINE, SLICE};
+use crate::limits::SLICE;
 
 impl Shard {
     /// Decides what waits, as far as the block being filled has room.
     pub(crate) fn work<J: Journal>(&mut self, journal: &mut J, step: &mut Step<'_>) {
+        self.work_quarantines(step);
         self.work_woken(journal, step);
         self.work_letters(step);
         self.work_sweep(step);
@@ -72,6 +74,7 @@ impl Shard {
     fn work_woken<J: Journal>(&mut self, journal: &mut J, step: &mut Step<'_>) {
         while self.state.is_some() && self.filling.has_room() {
             let Some((job, position, fetched)) = self.parked.pop_woken() else { return };
+            self.mailbox.came_back(job.actor());
             let unwound = catch_unwind(AssertUnwindSafe(|| match fetched {
                 Ok(record) => self.one(&job, Some((position, &record)), journal, step),
                 Err(FetchError::NoSuchRecord) => self.refuse(&job, Refusal::Internal, step),
@@ -90,6 +93,9 @@ impl Shard {
         journal: &mut J,
         step: &mut Step<'_>,
     ) {
+        if self.offenders.bars(job.actor()) && self.keeps_out(job.actor(), step) {
+            return self.refuse(job, Refusal::Quarantined, step);
+        }
         let Some(state) = &self.state else { return };
         let at = state.ledger_time(step.clock.wall);
         let late = job.deadline.is_some_and(|deadline| deadline < step.clock.mono);
@@ -97,9 +103,12 @@ impl Shard {
         match state.decide(&Now { at, late, evidence }, &job.request) {
             Decision::Record(_) if step.full => self.refuse(job, Refusal::Busy, step),
             Decision::Record(record) => {
+                // Until the answer is kept too: a record that was refused `internal` must not become durable.
+                self.phase = Phase::Applying;
                 let number = self.append(at, &record);
-                step.counters.records += 1;
                 self.answer_record(job, &record, number);
+                self.phase = Phase::Deciding;
+                step.counters.records += 1;
             }
             Decision::Answer(answer) => {
                 self.tell(Told { reply: job.reply, message: Message::Answer(answer) }, step);
@@ -115,6 +124,7 @@ impl Shard {
 
     fn answer_record(&mut self, job: &Job, record: &Record, number: RecordNumber) {
         let Some(state) = &self.state else { return };
+        mutant::trip(job.request.tag_counter, mutant::POISON_ANSWER);
         let answer = state.answer_of(&job.request, record, number);
         self.filling_told.push(Told { reply: job.reply, message: Message::Answer(answer) });
     }
@@ -124,8 +134,12 @@ impl Shard {
     fn park<J: Journal>(&mut self, job: &Job, position: RecordNumber, journal: &mut J, step: &mut Step<'_>) {
         let confirmed = position < self.head.next_record;
         match self.parked.park(job, position, confirmed) {
-            Some(token) if confirmed => journal.fetch(Lookup { shard: self.id, number: position, token }),
-            Some(_) => {}
+            Some(token) => {
+                self.mailbox.set_aside(job.actor());
+                if confirmed {
+                    journal.fetch(Lookup { shard: self.id, number: position, token });
+                }
+            }
             None => self.refuse(job, Refusal::Busy, step),
         }
     }
@@ -152,13 +166,32 @@ impl Shard {
             self.harmed(step);
         }
         self.refuse(job, Refusal::Internal, step);
-        let wallet = job.request.actor();
-        let panics = self.panics.entry(wallet).or_insert(0);
-        *panics += 1;
-        let known = self.state.as_ref().is_some_and(|state| state.balances(wallet).is_some());
-        if *panics == PANICS_TO_QUARANTINE && known {
-            step.counters.quarantined += 1;
-            self.control(step.clock, Some(wallet), Body::Quarantined);
+        self.offenders.panicked(job.actor(), step.clock.mono);
+    }
+
+    /// Whether an actor that is barred has no state to say so itself. One that has is quarantined now, by
+    /// a record that everything told from here on waits for.
+    fn keeps_out(&mut self, actor: WalletNumber, step: &mut Step<'_>) -> bool {
+        let stateless = self.state.as_ref().is_none_or(|state| state.is_quarantined(actor).is_none());
+        if !stateless {
+            self.offenders.look_again();
+            self.work_quarantines(step);
+        }
+        stateless
+    }
+
+    /// Writes the quarantines that are due. After a panic in `apply` that is when the state is back.
+    fn work_quarantines(&mut self, step: &mut Step<'_>) {
+        while self.offenders.has_due() && self.state.is_some() && self.filling.has_room() {
+            let Some(actor) = self.offenders.next_due() else { return };
+            let quarantined = self.state.as_ref().and_then(|state| state.is_quarantined(actor));
+            if quarantined == Some(false) {
+                step.counters.quarantined += 1;
+                self.control(step.clock, Some(actor), Body::Quarantined);
+            }
+            if quarantined.is_some() {
+                self.offenders.recorded(actor);
+            }
         }
     }
 }

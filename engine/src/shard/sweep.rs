@@ -2,6 +2,7 @@
 //! records at a time between customers.
 
 use ledger::ids::VendorId;
+use ledger::mutant::{self, Point};
 
 use super::{Shard, Step};
 use crate::job::Mono;
@@ -48,13 +49,13 @@ impl Shard {
 
     /// Sweeps the next few vendors.
     pub(super) fn work_sweep(&mut self, step: &mut Step<'_>) {
-        let mut after = match self.sweep.progress {
+        // Whatever panics below is not asked again before the next sweep is due.
+        let mut after = match std::mem::take(&mut self.sweep.progress) {
             Progress::Resting => return,
             Progress::Begun => None,
             Progress::Behind(vendor) => Some(vendor),
         };
         if step.full {
-            self.sweep.progress = Progress::Resting;
             return;
         }
         for _ in 0..SWEEPS_AT_A_TIME {
@@ -62,17 +63,15 @@ impl Shard {
             if !self.filling.has_room() {
                 break;
             }
+            let _only_panics = mutant::struck(Point::Sweep);
             let at = state.ledger_time(step.clock.wall);
-            let Some((vendor, record)) = state.sweep(at, after) else {
-                self.sweep.progress = Progress::Resting;
-                return;
-            };
+            let Some((vendor, record)) = state.sweep(at, after) else { return };
             after = Some(vendor);
-            self.sweep.progress = Progress::Behind(vendor);
             if let Some(record) = record {
                 self.append(at, &record);
                 step.counters.swept += 1;
             }
         }
+        self.sweep.progress = after.map_or(Progress::Begun, Progress::Behind);
     }
 }

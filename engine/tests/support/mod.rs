@@ -15,8 +15,8 @@ use ledger::ids::{
     At, DeviceNumber, Epoch, FestivalId, ItemId, LedgerId, Office, OperatorId, RequestId, TillId, VendorId,
     Version,
 };
-use ledger::journal::Replay as _;
 use ledger::journal::memory::{Door, Memory};
+use ledger::journal::{Journal, Replay as _};
 use ledger::money::{Currency, VatRate};
 use ledger::record::{Genesis, Mode, Tender};
 
@@ -107,6 +107,17 @@ pub fn found(memory: &Memory, shards: u16) {
 
 /// Cores over a founded memory; shard s at core s modulo their number.
 pub fn cores(memory: &Memory, loops: u16) -> Vec<Core<Door>> {
+    let open = |parts: CoreParts<Door>| {
+        let epoch = parts.epoch;
+        let mut core = Core::new(parts);
+        core.open_epoch(clock(0), epoch);
+        core
+    };
+    core_parts(memory, loops).into_iter().map(open).collect()
+}
+
+/// What these cores are made of.
+pub fn core_parts(memory: &Memory, loops: u16) -> Vec<CoreParts<Door>> {
     let read =
         |visit: &mut recovery::Visit<'_>| memory.replay(None, visit).map_err(recovery::RecoveryError::Replay);
     let (_, shards) = recovery::recover(1, read).unwrap();
@@ -125,15 +136,11 @@ pub fn cores(memory: &Memory, loops: u16) -> Vec<Core<Door>> {
     for recovered in shards {
         own[usize::from(recovered.0.shard().0 % loops)].push(recovered);
     }
-    let mut cores = Vec::new();
-    for ((shards, inbox), number) in own.into_iter().zip(inboxes).zip(0..) {
-        let (ledger, layout) = (LedgerId([9; 16]), layout.clone());
-        let journal = memory.door(None);
-        let mut core = Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox });
-        core.open_epoch(clock(0), epoch);
-        cores.push(core);
-    }
-    cores
+    let one = |((shards, inbox), number)| {
+        let (ledger, journal, layout) = (LedgerId([9; 16]), memory.door(None), layout.clone());
+        CoreParts { number, journal, shards, ledger, epoch, layout, inbox }
+    };
+    own.into_iter().zip(inboxes).zip(0..).map(one).collect()
 }
 
 pub fn uid(band: u8) -> [u8; 7] {
@@ -197,13 +204,13 @@ pub fn job(home: u16, token: u64, request: Request) -> Job {
 }
 
 /// Submits requests to a core (tokens 0, 1, ...), without turning it.
-pub fn submit(core: &mut Core<Door>, requests: impl IntoIterator<Item = Request>) {
+pub fn submit<J: Journal>(core: &mut Core<J>, requests: impl IntoIterator<Item = Request>) {
     let mut jobs: Vec<_> = (0..).zip(requests).map(|(token, request)| job(0, token, request)).collect();
     core.submit(&mut jobs);
 }
 
 /// Turns a core until it has nothing to do; returns what it told.
-pub fn settle(core: &mut Core<Door>, at: u64) -> Vec<Told> {
+pub fn settle<J: Journal>(core: &mut Core<J>, at: u64) -> Vec<Told> {
     let mut told = Vec::new();
     for _ in 0..100 {
         let turn = core.turn(clock(at));

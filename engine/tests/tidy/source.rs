@@ -236,6 +236,34 @@ fn said(file: &File, code: &str, word: &str, why: &str) -> Vec<String> {
     places.map(|at| format!("{}:{}: `{word}`: {why}", file.path, line_of(code, at) + 1)).collect()
 }
 
+/// The public functions of the actors that may change what they are called on: `apply`, which is the
+/// one way, over one record and over a block of them; sharing an equal configuration, which changes
+/// nothing that shows; and `learn`, of what a core knows about tags, which is no actor's state.
+const CHANGES: [&str; 4] = ["apply", "apply_block", "share_configuration", "learn"];
+
+/// Actors are reached by address and message: no public function of theirs hands out state to be
+/// changed, and none but those above changes any.
+pub fn state_stays_inside(tree: &Tree) -> Vec<String> {
+    let mut broken = Vec::new();
+    for file in tree.rust().filter(|file| file.path.starts_with("actors/src/")) {
+        let code = without_tests(&code(&file.text));
+        for at in find(&code, "pub fn").into_iter().chain(find(&code, "pub const fn")) {
+            let signature = code[at..].split(['{', ';']).next().unwrap_or_default();
+            let name = signature.split("fn ").nth(1).unwrap_or_default();
+            let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let (takes, gives) = signature.split_once("->").unwrap_or((signature, ""));
+            let hands_out = gives.contains("&mut ") || gives.contains("IterMut");
+            let changes = takes.contains("&mut self") || takes.contains("&mut ShardState");
+            if hands_out || changes && !CHANGES.contains(&name.as_str()) {
+                let line = line_of(&code, at) + 1;
+                let path = &file.path;
+                broken.push(format!("{path}:{line}: `{name}`: an actor's state is changed by `apply` alone"));
+            }
+        }
+    }
+    broken
+}
+
 #[cfg(test)]
 mod can_fail {
     use super::*;
@@ -326,6 +354,20 @@ mod can_fail {
         assert_eq!(laws(&Tree::of(&[law, ("a/tests/b.rs", "// L12\n")])).len(), 1);
         assert_eq!(laws(&Tree::of(&[law, ("a/tests/b.rs", "// L1 L11\n")])).len(), 1);
         assert_eq!(laws(&Tree::of(&[])).len(), 1);
+    }
+
+    #[test]
+    fn a_function_that_hands_out_an_actors_state() {
+        let check = |text: &str| state_stays_inside(&one("actors/src/a.rs", text)).len();
+        assert_eq!(check("pub fn wallet(&mut self) -> &mut Wallet { &mut self.a }"), 1);
+        assert_eq!(check("pub fn all(&self) -> impl Iterator<Item = &mut Wallet> { a }"), 1);
+        assert_eq!(check("pub fn set(&mut self, minor: i64) { a }"), 1);
+        assert_eq!(check("pub fn pay(\n    state: &mut ShardState,\n) { a }"), 1);
+        assert_eq!(check("pub fn apply(&mut self, record: &Record) { a }"), 0);
+        assert_eq!(check("pub(crate) fn at_mut(&mut self) -> &mut Wallet { a }"), 0);
+        assert_eq!(check("pub fn balances(&self) -> Balances { let b = &mut c; b }"), 0);
+        let elsewhere = "pub fn wallet(&mut self) -> &mut Wallet { a }";
+        assert_eq!(state_stays_inside(&one("ledger/src/a.rs", elsewhere)).len(), 0);
     }
 
     #[test]

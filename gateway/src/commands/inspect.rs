@@ -65,9 +65,9 @@ pub fn inspect(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// The wallet that a wristband opened at a desk names.
-fn wallet_of(directory: &Directory, uid: &str) -> Result<WalletNumber, Failure> {
+pub(super) fn wallet_of(directory: &Directory, uid: &str) -> Result<WalletNumber, Failure> {
     let bytes = unhex(uid).filter(|bytes| [4, 7, 10].contains(&bytes.len()));
-    let bytes = bytes.ok_or_else(|| format!("--wallet {uid}: a UID has 8, 14 or 20 hexadecimal digits"))?;
+    let bytes = bytes.ok_or_else(|| format!("{uid}: a UID has 8, 14 or 20 hexadecimal digits"))?;
     Ok(directory.keys(&genesis(directory)?)?.tag(&bytes).number.as_wallet())
 }
 

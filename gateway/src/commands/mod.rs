@@ -8,6 +8,7 @@ pub mod explain;
 pub mod init;
 pub mod inspect;
 mod reading;
+pub mod release;
 pub mod serve;
 mod show;
 pub mod verify;
@@ -51,6 +52,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Show one request's records, and decide it again; exit code 1 if that differs.
     Explain(explain::Args),
+    /// Let a quarantined wallet act again; the server must be stopped.
+    Release(release::Args),
 }
 
 /// What ends a command early: any error, told as it is.
@@ -104,6 +107,7 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             let same = explain::print(id, &found, out)?;
             Ok(success_if(same && !found.is_empty()))
         }
+        Command::Release(args) => release::release(args, out).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -87,7 +87,7 @@ fn decisions(out: &mut DescriptorEncoder<'_>, engine: &Counters) -> fmt::Result 
         ("answers", "Answers released", engine.told),
         ("applied", "Answers that said the request took effect", engine.applied),
         ("unknown", "Answers that said neither yes nor no", engine.unknown),
-        ("panics", "Panics caught in decide", engine.panics),
+        ("panics", "Panics caught in the shards' steps", engine.panics),
         ("rebuilds", "Shards dropped and rebuilt", engine.rebuilds),
         ("quarantined", "Actors quarantined", engine.quarantined),
         ("evidence", "Records fetched as evidence", engine.fetched),

@@ -1,4 +1,5 @@
 //! A ledger in a temporary directory and a server's own way of writing to it, without a socket.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use gateway::commands::init::{Founding, init};
 use gateway::directory::Directory;
 use gateway::festival_file;
 use ledger::block::{Draft, Head};
-use ledger::ids::{At, DeviceNumber, Epoch, LedgerId, OperatorId, RequestId, ShardId, TillId};
+use ledger::ids::{At, DeviceNumber, Epoch, LedgerId, OperatorId, RequestId, ShardId, TillId, WalletNumber};
 use ledger::journal::embedded::{Log, LogConfig, MIN_SEGMENT, OsDisk, Step};
 use ledger::journal::{Event, Journal};
 use ledger::record::{Body, Envelope, Mode, Record, Tender};
@@ -84,6 +85,18 @@ impl Site {
 
     fn tag(&self, band: u32) -> Tag {
         self.keys.tag(&[4, 0, 0, 0, 0, 0, u8::try_from(band).unwrap()])
+    }
+
+    /// A band's wallet.
+    pub(crate) fn wallet(&self, band: u32) -> WalletNumber {
+        self.tag(band).number.as_wallet()
+    }
+
+    /// Opens the log again, as a server has it while it runs.
+    pub(crate) fn open(&mut self) {
+        let disk = OsDisk::open(&self.dir.join("log")).unwrap();
+        let config = LogConfig::small(Arc::new(|| 0));
+        self.log = Some(Log::open(Arc::new(disk), config, &mut |_| Ok(())).unwrap().0);
     }
 
     /// The shard of a band's wallet.

@@ -1,8 +1,8 @@
 //! What happens at each limit: `busy` with a time to come back, or a fault.
 
-use gateway::limits::Limits;
+use gateway::limits::{LIVE_FRAME, Limits};
 use ledger::journal::memory::Memory;
-use wire::{Class, Decline, FrameKind, Outcome, Refusal, Request, Tender};
+use wire::{Class, Decline, FrameKind, Outcome, Refusal, Request, RequestId, Tender};
 
 use crate::support::*;
 
@@ -33,6 +33,32 @@ fn requests_above_a_connections_limit_are_busy_and_come_back_later() {
     server.settle();
     server.memory.confirm(1);
     assert!(desk.answers(&mut server, 2).iter().all(|answer| answer.outcome() == Outcome::Applied));
+}
+
+#[test]
+fn a_tap_is_decided_before_a_frame_of_uploads_that_came_earlier() {
+    // A customer at the bar behind everything that a site uploads after an outage.
+    let mut server = Server::with(Setting { shards: 1, ..Setting::default() });
+    let mut desk = funded(&mut server, 2);
+    let frame = |from: u64, count: usize| -> Vec<_> {
+        let counters = (from..).take(count);
+        let top_up =
+            |counter| Request::top_up(RequestId::new(DESK, counter).unwrap(), uid(1), 100, Tender::Cash);
+        counters.map(top_up).collect()
+    };
+    // Up to the limit a frame is live and keeps its turn; above it everything else comes first.
+    for (counter, count, first) in [(1_000, LIVE_FRAME, false), (2_000, LIVE_FRAME + 1, true)] {
+        desk.ask(&frame(counter, count));
+        // Both are in the socket before anything is read.
+        let tap = desk.id(counter + 500);
+        desk.ask(&[Request::top_up(tap, uid(2), 100, Tender::Cash)]);
+        let answers = desk.answers(&mut server, count + 1);
+        let (taps, uploads): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.id == tap);
+        let applied = uploads.iter().filter(|answer| answer.class == Class::Applied);
+        assert!(applied.clone().count() >= LIVE_FRAME);
+        let before = applied.filter(|answer| taps[0].position.raw() < answer.position.raw()).count();
+        assert_eq!(before, if first { LIVE_FRAME } else { 0 });
+    }
 }
 
 #[test]
