@@ -7,7 +7,7 @@ use ledger::ids::{Office, TagNumber};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-use crate::command::{Command, Request};
+use crate::command::{AskedLine, Command, Request};
 
 /// A tag as the ledger knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,14 +79,7 @@ impl Keys {
                 hasher.write_u8(*tender as u8);
                 hasher.write_i64(*amount);
             }
-            Command::Purchase { lines, amount, .. } => {
-                hasher.write_i64(*amount);
-                for line in lines {
-                    let packed = u64::from(line.unit_price) << 16 | u64::from(line.quantity);
-                    hasher.write_u64(packed);
-                    hasher.write_u32(line.item);
-                }
-            }
+            Command::Purchase { lines, amount, .. } => write_sale(&mut hasher, lines, *amount),
             Command::StageConfiguration { version, part, bytes } => {
                 hasher.write_u32(version.get());
                 hasher.write_u16(*part);
@@ -98,6 +91,15 @@ impl Keys {
                 hasher.write(hash);
             }
             Command::Void { sale } => hasher.write_u64(sale.get()),
+            Command::Authorise { amount, seconds } => {
+                hasher.write_i64(*amount);
+                hasher.write_u32(*seconds);
+            }
+            Command::Capture { hold, lines, amount } => {
+                hasher.write_u64(hold.get());
+                write_sale(&mut hasher, lines, *amount);
+            }
+            Command::ReleaseHold { hold } => hasher.write_u64(hold.get()),
             Command::Transfer { payee, amount } => {
                 hasher.write_u64(payee.get());
                 hasher.write_i64(*amount);
@@ -130,6 +132,16 @@ const fn tag_number(hash: u64) -> TagNumber {
     match TagNumber::new(number) {
         Some(number) => number,
         None => unreachable!(),
+    }
+}
+
+#[inline]
+fn write_sale(hasher: &mut SipHasher13, lines: &[AskedLine], amount: i64) {
+    hasher.write_i64(amount);
+    for line in lines {
+        let packed = u64::from(line.unit_price) << 16 | u64::from(line.quantity);
+        hasher.write_u64(packed);
+        hasher.write_u32(line.item);
     }
 }
 

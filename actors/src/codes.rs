@@ -74,6 +74,12 @@ codes! {
     VendorStopped = 19 "vendor_stopped",
     /// The item is not sold until further notice.
     ItemStopped = 20 "item_stopped",
+    /// The wallet has no applied authorisation of this vendor under that id.
+    NoSuchHold = 21 "no_such_hold",
+    /// What was held was captured or given back.
+    HoldEnded = 22 "hold_ended",
+    /// The sale is above what is held.
+    AboveHold = 23 "above_hold",
     /// The configuration is not the one after the version in force.
     StaleConfiguration = 24 "stale_configuration",
     /// What was staged is not a configuration that may follow the one in force.
@@ -82,6 +88,8 @@ codes! {
     NotItsTag = 26 "not_its_tag",
     /// A cancel cannot undo it: others rely on it.
     Stands = 28 "stands",
+    /// The wallet has as many authorisations open as it can have.
+    TooManyHolds = 29 "too_many_holds",
     /// The wallet has as many tags as one can have.
     TooManyTags = 30 "too_many_tags",
 }

@@ -3,7 +3,7 @@
 use ledger::ids::{
     At, DeviceNumber, FestivalId, OperatorId, RequestId, TagNumber, TillId, Version, WalletNumber, ZoneId,
 };
-use ledger::record::{Body, Mode, Record, Tender};
+use ledger::record::{Body, Line, Mode, Record, Tender};
 use smallvec::SmallVec;
 
 use crate::address::Tag;
@@ -66,6 +66,27 @@ pub enum Command {
     BlockTag,
     /// The tag may pay again.
     UnblockTag,
+    /// Hold money for a sale to come.
+    Authorise {
+        /// Minor units.
+        amount: i64,
+        /// After how many seconds it is given back by itself.
+        seconds: u32,
+    },
+    /// Sell out of what is held; the rest is given back at once.
+    Capture {
+        /// The id of the request that had it held.
+        hold: RequestId,
+        /// What.
+        lines: AskedLines,
+        /// What the customer was shown: must be the sum of the lines.
+        amount: i64,
+    },
+    /// Give back what is held.
+    ReleaseHold {
+        /// The id of the request that had it held.
+        hold: RequestId,
+    },
     /// Decide a payout to the vendor whose office is addressed.
     PayOut {
         /// Minor units.
@@ -112,6 +133,9 @@ impl Command {
             Self::Pair { .. } => 9,
             Self::BlockTag => 10,
             Self::UnblockTag => 11,
+            Self::Authorise { .. } => 12,
+            Self::Capture { .. } => 13,
+            Self::ReleaseHold { .. } => 14,
             Self::PayOut { .. } => 16,
             Self::StageConfiguration { .. } => 17,
             Self::AdoptConfiguration { .. } => 18,
@@ -186,20 +210,23 @@ impl Request {
     }
 }
 
+/// Lines as they were asked for.
+fn asked(lines: &[Line]) -> AskedLines {
+    let asked = |line: &Line| AskedLine {
+        item: line.item.get(),
+        quantity: line.quantity,
+        unit_price: line.unit_price,
+    };
+    lines.iter().map(asked).collect()
+}
+
 fn command_of(body: &Body) -> Option<Command> {
     Some(match body {
         Body::WalletOpened { .. } => Command::Open,
         Body::ToppedUp { tender, amount } => Command::TopUp { tender: *tender, amount: *amount },
         Body::Purchased { lines, confirmed, .. } => Command::Purchase {
-            amount: lines.iter().map(ledger::record::Line::gross).sum(),
-            lines: lines
-                .iter()
-                .map(|line| AskedLine {
-                    item: line.item.get(),
-                    quantity: line.quantity,
-                    unit_price: line.unit_price,
-                })
-                .collect(),
+            amount: lines.iter().map(Line::gross).sum(),
+            lines: asked(lines),
             confirmed: *confirmed,
         },
         Body::Voided { sale, .. } => Command::Void { sale: *sale },
@@ -207,6 +234,11 @@ fn command_of(body: &Body) -> Option<Command> {
         Body::TagPaired { wallet, replaces, .. } => Command::Pair { wallet: *wallet, replaces: *replaces },
         Body::TagSet { blocked: true, .. } => Command::BlockTag,
         Body::TagSet { blocked: false, .. } => Command::UnblockTag,
+        Body::Held { amount, seconds } => Command::Authorise { amount: *amount, seconds: *seconds },
+        Body::Captured { hold, lines, .. } => {
+            Command::Capture { hold: *hold, amount: lines.iter().map(Line::gross).sum(), lines: asked(lines) }
+        }
+        Body::HoldReleased { hold } => Command::ReleaseHold { hold: *hold },
         Body::PaidOut { amount } => Command::PayOut { amount: *amount },
         Body::ConfigurationStaged { version, part, bytes } => {
             Command::StageConfiguration { version: *version, part: *part, bytes: bytes.clone().into() }
@@ -223,9 +255,6 @@ fn command_of(body: &Body) -> Option<Command> {
         | Body::DeadLettered { .. }
         | Body::Acknowledged { .. }
         | Body::Swept { .. }
-        | Body::Held { .. }
-        | Body::Captured { .. }
-        | Body::HoldReleased { .. }
         | Body::AllowanceSet { .. }
         | Body::Told
         | Body::HoldExpired { .. }

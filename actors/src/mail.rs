@@ -154,8 +154,9 @@ impl ShardState {
         let purse = Account::new(AccountKind::WalletPaid, wallet.number, transit.currency);
         let postings = moved(transit, purse, amount);
         let cap = self.adopted().map_or(0, |adopted| adopted.festival.limits.balance_cap);
-        match (wallet.after(&postings), Entry::new(postings)) {
-            (Some(after), Ok(entry)) if after.total() <= cap => End::Applied(entry),
+        let held = self.holds().held(wallet.number);
+        match (wallet.after(&postings, held), Entry::new(postings)) {
+            (Some(after), Ok(entry)) if after.total() + held <= cap => End::Applied(entry),
             _ => End::Declined(Decline::OverCap),
         }
     }
@@ -169,7 +170,7 @@ impl ShardState {
         let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
         let postings = moved(transit, purse, *amount);
         let wallet = self.wallet_of(*payer).filter(|wallet| wallet.is_open());
-        let fits = wallet.and_then(|wallet| wallet.after(&postings));
+        let fits = wallet.and_then(|wallet| wallet.after(&postings, self.holds().held(payer.get())));
         if mutant::on(Mutant::ReturnDeclined) {
             return Outcome { wallet: Some(*payer), end: End::Declined(Decline::OverCap) };
         }

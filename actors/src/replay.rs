@@ -22,6 +22,9 @@ pub fn apply_block(state: &mut ShardState, block: &Block<'_>) -> Result<(), Bloc
         }
     });
     apply_slice(state, &mut slice);
+    if mutant::on(Mutant::TimersForgotten) {
+        state.forget_timers();
+    }
     read
 }
 

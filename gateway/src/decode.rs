@@ -72,9 +72,7 @@ fn command(view: &RequestView<'_>, keys: &Keys) -> Result<Command, Refusal> {
             amount: view.amount(),
             confirmed: view.flags().has(Flags::CONFIRM),
         },
-        wire::Command::Void => {
-            Command::Void { sale: RequestId::new(view.target().raw()).ok_or(Refusal::Malformed)? }
-        }
+        wire::Command::Void => Command::Void { sale: target(view)? },
         wire::Command::PayOut => Command::PayOut { amount: view.amount() },
         wire::Command::Balance => Command::Balance,
         wire::Command::Cancel => Command::Cancel,
@@ -86,6 +84,13 @@ fn command(view: &RequestView<'_>, keys: &Keys) -> Result<Command, Refusal> {
         },
         wire::Command::BlockTag => Command::BlockTag,
         wire::Command::UnblockTag => Command::UnblockTag,
+        wire::Command::Authorise => Command::Authorise { amount: view.amount(), seconds: view.seconds() },
+        wire::Command::Capture => Command::Capture {
+            hold: target(view)?,
+            lines: view.lines().map(asked).collect(),
+            amount: view.amount(),
+        },
+        wire::Command::ReleaseHold => Command::ReleaseHold { hold: target(view)? },
     })
 }
 
@@ -98,6 +103,10 @@ fn tag(keys: &Keys, name: wire::NameView<'_>) -> Tag {
 fn other(view: &RequestView<'_>, keys: &Keys) -> Result<WalletNumber, Refusal> {
     let name = view.other().ok_or(Refusal::Malformed)?;
     Ok(tag(keys, name).number.as_wallet())
+}
+
+fn target(view: &RequestView<'_>) -> Result<RequestId, Refusal> {
+    RequestId::new(view.target().raw()).ok_or(Refusal::Malformed)
 }
 
 fn asked(line: wire::Line) -> AskedLine {

@@ -77,6 +77,12 @@ mutants! {
     TagUnchecked = "tag-unchecked",
     /// A tag that was given away is given away again.
     SecondPairingWins = "second-pairing-wins",
+    /// A sale may be above what is held for it.
+    CaptureAboveHold = "capture-above-hold",
+    /// Timers that wait are gone after a restart.
+    TimersForgotten = "timers-forgotten",
+    /// A timer is taken for due before its time.
+    TimerBeforeItsTime = "timer-before-its-time",
     /// A vendor is paid out more than the vendor's home holds.
     HomeOverdrawn = "home-overdrawn",
     /// One shard is never told of a new configuration.

@@ -197,7 +197,7 @@ impl ShardState {
             },
             _ => return,
         };
-        if let Some(hold) = self.holds.end(wallet, ended) {
+        if let Some(hold) = self.holds.end(wallet.get(), ended) {
             self.timers.stop(hold.timer);
         }
     }
@@ -208,7 +208,8 @@ impl ShardState {
         let vendor = till.and_then(|till| till.vendor);
         let due = At(record.at.0.saturating_add(i64::from(seconds) * 1_000_000));
         let timer = self.timers.set(due, Task::Expire { wallet, hold: id });
-        self.holds.begin(wallet, Hold { id, record: number, from: out_of_purses(record), vendor, timer });
+        self.holds
+            .begin(wallet.get(), Hold { id, record: number, from: out_of_purses(record), vendor, timer });
     }
 
     /// L4: what the id came to. A cancel rewrites its target's entry: taken back, or stands for good.

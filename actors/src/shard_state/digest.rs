@@ -50,7 +50,7 @@ impl ShardState {
     fn digest_holds(&self, hasher: &mut Hasher) {
         for (wallet, holds) in self.holds.sorted() {
             for hold in holds {
-                for value in [wallet.get(), hold.id.get(), hold.record.0] {
+                for value in [wallet, hold.id.get(), hold.record.0] {
                     put(hasher, value);
                 }
                 for part in hold.from {

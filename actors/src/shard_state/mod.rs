@@ -70,6 +70,7 @@ pub(crate) struct Context<'a> {
     pub(crate) tags: &'a Tags,
     /// What the request's tag may do.
     pub(crate) standing: Standing,
+    pub(crate) holds: &'a Holds,
     evidence: Option<Evidence<'a>>,
 }
 
@@ -239,6 +240,16 @@ impl ShardState {
         &self.channels
     }
 
+    /// What the wallets of this shard hold for sales to come.
+    pub(crate) const fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// Minor units that a wallet holds for sales to come, for statements of totals and tests.
+    pub fn held(&self, number: WalletNumber) -> i64 {
+        self.holds.held(number.get())
+    }
+
     /// The stripe of the next vendor after `after`.
     pub(crate) fn next_stripe(&self, after: Option<VendorId>) -> Option<(VendorId, Currency, i64)> {
         self.stripes.next_vendor(after)
@@ -322,6 +333,7 @@ impl ShardState {
             channels: &self.channels,
             tags: &self.tags,
             standing: wallet.and_then(|own| self.standing(own, request.tag.number)).unwrap_or_default(),
+            holds: &self.holds,
             evidence: now.evidence,
         };
         match (&request.command, known) {
@@ -479,6 +491,13 @@ impl ShardState {
             Command::Transfer { payee, amount } => wallet::transfer(cx, wallet, request, *payee, *amount),
             Command::BlockTag => tag::set(cx, request, true),
             Command::UnblockTag => tag::set(cx, request, false),
+            Command::Authorise { amount, seconds } => {
+                wallet::authorise(cx, wallet, request, *amount, *seconds)
+            }
+            Command::Capture { hold, lines, amount } => {
+                wallet::capture(cx, wallet, &self.memory, request, *hold, lines, *amount)
+            }
+            Command::ReleaseHold { hold } => wallet::release_hold(cx, wallet, &self.memory, request, *hold),
             Command::Open
             | Command::PayOut { .. }
             | Command::Pair { .. }

@@ -29,13 +29,11 @@ impl ShardState {
     /// The second half of the hash of a tag of a wallet; of the first one where `tag` is `None`; 0 for an
     /// office.
     pub(crate) fn tag_check(&self, number: WalletNumber, tag: Option<TagNumber>) -> Option<u64> {
-        match tag {
-            Some(tag) => self.tags.further(number, tag).map(|further| further.check),
-            None => {
-                let known = self.wallet_of(number).map(|wallet| wallet.check);
-                known.or(Office::of(number).map(|office| office::tag(office).check))
-            }
+        if let Some(tag) = tag {
+            return self.tags.further(number, tag).map(|further| further.check);
         }
+        let known = self.wallet_of(number).map(|wallet| wallet.check);
+        known.or(Office::of(number).map(|office| office::tag(office).check))
     }
 
     /// What a tag of a wallet may do; `None` if it is none of it.

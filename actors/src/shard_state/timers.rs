@@ -59,6 +59,11 @@ impl<T> Timers<T> {
         self.waiting.get(&timer)
     }
 
+    /// A mutant: none waits any more.
+    pub(crate) fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     /// How many were ever set: the next one's number follows from it.
     pub(crate) const fn ever_set(&self) -> u64 {
         self.set

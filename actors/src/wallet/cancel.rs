@@ -5,7 +5,7 @@ use ledger::entry::Entry;
 use ledger::mutant::{self, Mutant};
 use ledger::record::Body;
 
-use super::{Memory, Verdict, Wallet, applied, declined};
+use super::{Memory, Verdict, Wallet, applied, declined, undone};
 use crate::codes::{Decline, Outcome, Refusal};
 use crate::command::Request;
 use crate::shard_state::{Context, Refunds};
@@ -35,6 +35,9 @@ pub(crate) fn cancel(
         return declined(cx, request, body, Decline::AlreadyVoided);
     }
     let Some(record) = cx.evidence_at(entry.record) else { return Verdict::Evidence(entry.record) };
+    if ends_nothing(cx, &record.body, wallet, request) {
+        return declined(cx, request, body, Decline::HoldEnded);
+    }
     // Taking money out of transit that the other wallet has meanwhile would make it twice.
     if matches!(record.body, Body::TransferSent { .. }) {
         return declined(cx, request, body, Decline::TransferGone);
@@ -50,8 +53,19 @@ pub(crate) fn cancel(
     if matches!(record.body, Body::WalletOpened { .. }) && in_use() {
         return declined(cx, request, body, Decline::WalletInUse);
     }
-    match record.entry.reversed() {
-        Ok(entry) if wallet.after(entry.postings()).is_some() => applied(cx, request, body, entry),
+    let held = cx.holds.held(wallet.number);
+    match undone(record) {
+        Some(entry) if wallet.after(entry.postings(), held).is_some() => applied(cx, request, body, entry),
         _ => declined(cx, request, body, Decline::TopUpSpent),
+    }
+}
+
+/// Whether a hold that the request began has ended, or the request itself ended one: what was given back
+/// may be spent, and what was sold is taken back by a void.
+fn ends_nothing(cx: &Context<'_>, body: &Body, wallet: &Wallet, request: &Request) -> bool {
+    match body {
+        Body::Held { .. } => cx.holds.find(wallet.number, request.id).is_none(),
+        Body::HoldReleased { .. } => true,
+        _ => false,
     }
 }

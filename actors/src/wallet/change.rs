@@ -27,14 +27,18 @@ impl Balances {
 }
 
 impl Wallet {
-    /// The purses after `postings`, or `None` if one would pass its floor or the limit.
-    pub(crate) fn after(&self, postings: &[Posting]) -> Option<Balances> {
-        let mut balances = self.balances;
+    /// The purses after `postings`, or `None` if one would pass its floor or the limit. `held` is what the
+    /// wallet holds beside: it counts to the limit, so that giving it back never passes it.
+    pub(crate) fn after(&self, postings: &[Posting], held: i64) -> Option<Balances> {
+        let (mut balances, mut held) = (self.balances, held);
         for posting in postings {
             balances.post(posting);
+            if posting.account.kind == AccountKind::WalletHeld {
+                held = held.saturating_sub(posting.minor);
+            }
         }
-        let purses = [balances.paid, balances.bonus, balances.deposit];
+        let purses = [balances.paid, balances.bonus, balances.deposit, held];
         let within = purses.iter().all(|purse| (0..BALANCE_LIMIT).contains(purse));
-        (within && balances.total() < BALANCE_LIMIT).then_some(balances)
+        (within && balances.total() + held < BALANCE_LIMIT).then_some(balances)
     }
 }

@@ -1,10 +1,13 @@
 //! The wallet: purses, remembered request ids, and what it decides about each command.
 
+mod authorise;
 mod cancel;
+mod capture;
 mod change;
 mod holds;
 mod open;
 mod purchase;
+mod release;
 mod remembered;
 mod slot;
 mod topup;
@@ -15,10 +18,14 @@ mod void;
 pub use remembered::{Entry as RememberedEntry, Memory};
 pub use slot::{Balances, Slots, Wallet};
 
+pub(crate) use authorise::authorise;
 pub(crate) use cancel::cancel;
+pub(crate) use capture::capture;
+use holds::unsold;
 pub(crate) use holds::{Hold, Holds, out_of_purses};
 pub(crate) use open::open;
 pub(crate) use purchase::purchase;
+pub(crate) use release::release_hold;
 pub(crate) use topup::top_up;
 pub(crate) use transfer::transfer;
 pub(crate) use void::void;
@@ -73,6 +80,15 @@ pub(crate) fn sending(verdict: Verdict, sent: Sent) -> Verdict {
             Verdict::Record(record)
         }
         other => other,
+    }
+}
+
+/// The entry that takes back what `record` moved. A capture brought two things about: what it sold is
+/// taken back, what it left stays given back.
+fn undone(record: &Record) -> Option<Entry> {
+    match &record.body {
+        Body::Captured { from, .. } => unsold(record, *from),
+        _ => record.entry.reversed().ok(),
     }
 }
 

@@ -48,7 +48,8 @@ pub(crate) fn purchase(
         return no(lines, Decline::LooksRepeated);
     }
     let vendor = till.vendor.map_or(0, |vendor| vendor.get().into());
-    let Some(entry) = sale_entry(cx.festival, wallet, vendor, amount) else {
+    let account = Account::new(AccountKind::VendorSales, vendor, cx.festival.currency);
+    let Some(entry) = debit_purses(cx.festival, wallet, account, amount) else {
         return no(lines, Decline::InsufficientFunds);
     };
     let taxes = taxes(&lines);
@@ -56,7 +57,7 @@ pub(crate) fn purchase(
 }
 
 /// The asked lines with their VAT rates, if each is an item of the till's vendor at its price.
-fn priced(cx: &Context<'_>, till: &Till, asked: &[AskedLine]) -> Result<Lines, Refusal> {
+pub(super) fn priced(cx: &Context<'_>, till: &Till, asked: &[AskedLine]) -> Result<Lines, Refusal> {
     if asked.len() > Line::MAX {
         return Err(Refusal::TooManyLines);
     }
@@ -76,7 +77,7 @@ fn priced(cx: &Context<'_>, till: &Till, asked: &[AskedLine]) -> Result<Lines, R
     Ok(lines)
 }
 
-fn check_amount(festival: &Festival, lines: &[Line], amount: i64) -> Result<(), Refusal> {
+pub(super) fn check_amount(festival: &Festival, lines: &[Line], amount: i64) -> Result<(), Refusal> {
     // 64 lines of 2^16 times 2^32 stay below 2^54.
     let sum: i64 = lines.iter().map(Line::gross).sum();
     if sum != amount {
@@ -91,8 +92,13 @@ fn check_amount(festival: &Festival, lines: &[Line], amount: i64) -> Result<(), 
     Ok(())
 }
 
-/// Debits the purses in the festival's order and credits the vendor; `None` if they do not reach.
-fn sale_entry(festival: &Festival, wallet: &Wallet, vendor: u64, amount: i64) -> Option<Entry> {
+/// Debits the purses in the festival's order and credits `account`; `None` if they do not reach.
+pub(super) fn debit_purses(
+    festival: &Festival,
+    wallet: &Wallet,
+    account: Account,
+    amount: i64,
+) -> Option<Entry> {
     let mut postings = SmallVec::<[Posting; 4]>::new();
     let mut left = amount;
     for purse in &festival.purse_order {
@@ -112,13 +118,12 @@ fn sale_entry(festival: &Festival, wallet: &Wallet, vendor: u64, amount: i64) ->
     if left > 0 {
         return None;
     }
-    let account = Account::new(AccountKind::VendorSales, vendor, festival.currency);
     postings.push(Posting { account, minor: -amount });
     Entry::new(postings).ok()
 }
 
 /// Base and tax per rate, by rising rate.
-fn taxes(lines: &[Line]) -> Taxes {
+pub(super) fn taxes(lines: &[Line]) -> Taxes {
     let mut gross = SmallVec::<[(VatRate, i64); 4]>::new();
     for line in lines {
         match gross.iter_mut().find(|(rate, _)| *rate == line.vat) {

@@ -51,8 +51,11 @@ pub(crate) fn top_up(
         Posting { account: Account::new(funder, till.id.get().into(), currency), minor: amount },
         Posting { account: Account::new(purse, wallet.number, currency), minor: -amount },
     ];
-    match (wallet.after(&postings), Entry::new(postings)) {
-        (Some(after), Ok(entry)) if after.total() <= limits.balance_cap => applied(cx, request, body, entry),
+    let held = cx.holds.held(wallet.number);
+    match (wallet.after(&postings, held), Entry::new(postings)) {
+        (Some(after), Ok(entry)) if after.total() + held <= limits.balance_cap => {
+            applied(cx, request, body, entry)
+        }
         _ => declined(cx, request, body, Decline::OverCap),
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn transfer(
         Posting { account: Account::new(AccountKind::WalletPaid, wallet.number, currency), minor: amount },
         Posting { account: mail::transit(cx.shard, to, currency), minor: -amount },
     ];
-    let (Some(_), Ok(entry)) = (wallet.after(&postings), Entry::new(postings)) else {
+    let (Some(_), Ok(entry)) = (wallet.after(&postings, 0), Entry::new(postings)) else {
         return declined(cx, request, body, Decline::InsufficientFunds);
     };
     let message = Message::Transfer { festival: request.festival, payer, payee, currency, amount };

@@ -5,7 +5,7 @@ use ledger::ids::RequestId;
 use ledger::mutant::{self, Mutant};
 use ledger::record::Body;
 
-use super::{Memory, Verdict, Wallet, applied, declined};
+use super::{Memory, Verdict, Wallet, applied, declined, undone};
 use crate::codes::{Decline, Outcome, Refusal};
 use crate::command::Request;
 use crate::festival::Role;
@@ -39,11 +39,11 @@ pub(crate) fn void(
         return no(Decline::AlreadyVoided);
     }
     let Some(record) = cx.evidence_at(position) else { return Verdict::Evidence(position) };
-    if !matches!(record.body, Body::Purchased { .. }) {
+    if !matches!(record.body, Body::Purchased { .. } | Body::Captured { .. }) {
         return no(Decline::NoSuchSale);
     }
-    match record.entry.reversed() {
-        Ok(entry) if wallet.after(entry.postings()).is_some() => {
+    match undone(record) {
+        Some(entry) if wallet.after(entry.postings(), cx.holds.held(wallet.number)).is_some() => {
             applied(cx, request, Body::Voided { sale, position: Some(position) }, entry)
         }
         // Only a balance at the limit of five bytes can come here.

@@ -8,7 +8,7 @@ use ledger::record::leb::Reader;
 
 use crate::world::{self, SHARD, World};
 
-fn audited(world: &World) -> Report {
+pub(crate) fn audited(world: &World) -> Report {
     let mut auditor = Auditor::new(&[]);
     let mut head = Head::default();
     for run in world.history.chunks(37) {
@@ -36,5 +36,7 @@ pub(crate) fn check_audit(world: &World) {
         let number = world::wallet(band);
         let worked_out = report.wallets.iter().find(|wallet| wallet.number == number);
         assert_eq!(worked_out.map(|wallet| wallet.purses), world.purses(band), "band {band}");
+        let held = worked_out.map_or(0, |wallet| wallet.held);
+        assert_eq!(held, world.state.held(number), "held of band {band}");
     }
 }

@@ -2,6 +2,8 @@
 //! order, so that exactly this no is what comes back. And the table is complete: each code that
 //! the crate's source can produce stands in it.
 
+mod holds;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -506,13 +508,21 @@ const REFUSALS: &[(Refusal, Case)] = &[
     }),
 ];
 
+fn declines() -> impl Iterator<Item = &'static (Decline, Case)> {
+    DECLINES.iter().chain(holds::DECLINES)
+}
+
+fn refusals() -> impl Iterator<Item = &'static (Refusal, Case)> {
+    REFUSALS.iter().chain(holds::REFUSALS)
+}
+
 fn at_till(request: Request, till: u32) -> Request {
     with(request, |request| request.till = TillId::new(till))
 }
 
 #[test]
 fn every_decline_is_a_record_and_the_answer_for_ever() {
-    for (index, (decline, case)) in DECLINES.iter().enumerate() {
+    for (index, (decline, case)) in declines().enumerate() {
         let mut world = prepared();
         let request = case(&mut world);
         let purses = world.purses(1);
@@ -528,7 +538,7 @@ fn every_decline_is_a_record_and_the_answer_for_ever() {
 
 #[test]
 fn every_refusal_leaves_no_record_and_consumes_nothing() {
-    for (index, (refusal, case)) in REFUSALS.iter().enumerate() {
+    for (index, (refusal, case)) in refusals().enumerate() {
         let mut world = prepared();
         let request = case(&mut world);
         let (digest, records) = (world.state.digest(), world.history.len());
@@ -551,9 +561,8 @@ fn the_tables_hold_every_code_that_the_source_produces() {
     let mut named = BTreeSet::new();
     collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut named);
     // `Internal` answers states that cannot arise; `Cancelled` and `Burned` are of both worlds.
-    let tabled = DECLINES.iter().map(|(decline, _)| format!("{decline:?}"));
-    let tabled: BTreeSet<_> =
-        tabled.chain(REFUSALS.iter().map(|(refusal, _)| format!("{refusal:?}"))).collect();
+    let tabled = declines().map(|(decline, _)| format!("{decline:?}"));
+    let tabled: BTreeSet<_> = tabled.chain(refusals().map(|(refusal, _)| format!("{refusal:?}"))).collect();
     let missing: Vec<_> = named
         .difference(&tabled)
         .filter(|name| !matches!(name.as_str(), "Internal" | "Undeliverable" | "NotItsTag" | "TooManyTags"))

@@ -8,6 +8,7 @@ mod audit;
 mod codes;
 mod configuration;
 mod festival_office;
+mod holds;
 mod mail;
 mod model;
 mod money;

@@ -1,12 +1,14 @@
 //! What a wallet ought to do, once more, as naively as can be: plain lists and maps, whole contents
 //! instead of hashes, numbers of the wire specification instead of the crate's own enums.
 
+mod holds;
+
 use std::collections::BTreeMap;
 
 use actors::address::Tag;
 use actors::answer::Verdict;
 use actors::codes::Outcome;
-use actors::command::{Command, Request};
+use actors::command::{AskedLine, Command, Request};
 use actors::festival::Role;
 use ledger::ids::At;
 use ledger::record::Tender;
@@ -52,6 +54,9 @@ enum Content {
     TopUp(Tender, i64),
     Purchase(Vec<(u32, u16, u32)>, i64),
     Void(u64),
+    Hold(i64, u32),
+    Capture(u64, Vec<(u32, u16, u32)>, i64),
+    Release(u64),
     /// A burned id: whatever it would have been.
     Anything,
 }
@@ -66,7 +71,7 @@ struct Known {
     stands: Option<u8>,
     record: u64,
     balance: i64,
-    /// What it put into the purses (paid, bonus); taken out is negative.
+    /// What a cancel or a void of it takes out of the purses (paid, bonus); puts back is negative.
     moved: [i64; 2],
     voided_by: Option<u64>,
 }
@@ -82,6 +87,7 @@ struct Wallet {
     order: Vec<u64>,
     /// Till, amount, second.
     last: Option<(u32, i64, i64)>,
+    holds: Vec<holds::Hold>,
 }
 
 /// All wallets, and how many records there are.
@@ -93,7 +99,11 @@ pub(crate) struct Model {
 
 /// Done, declined with this code, or refused with this code.
 enum Fresh {
-    Done { moved: [i64; 2] },
+    /// What it puts into the purses, and what of that taking it back would take out.
+    Done {
+        moved: [i64; 2],
+        stands: [i64; 2],
+    },
     Declined(u8),
     Refused(u8),
 }
@@ -177,11 +187,11 @@ impl Model {
             fresh => fresh,
         };
         let wallet = self.wallet(request.tag);
-        if let Fresh::Done { moved } = fresh {
+        if let Fresh::Done { moved, .. } = fresh {
             take_effect(wallet, request, moved, at);
         }
         let (outcome, moved) = match fresh {
-            Fresh::Done { moved } => (0, moved),
+            Fresh::Done { stands, .. } => (0, stands),
             Fresh::Declined(code) | Fresh::Refused(code) => (code, [0; 2]),
         };
         self.remember(request, content(request), outcome, moved)
@@ -237,6 +247,8 @@ impl Model {
         let after = [wallet.purses[0] - known.moved[0], wallet.purses[1] - known.moved[1]];
         let no = if known.voided_by.is_some() {
             Some(9)
+        } else if holds::cannot_be_undone(wallet, id, &known.content) {
+            Some(22)
         } else if known.content == Content::Open && others {
             Some(12)
         } else if after[0] < 0 || after[1] < 0 {
@@ -251,9 +263,10 @@ impl Model {
         wallet.purses = after;
         match &known.content {
             Content::Open => wallet.open = false,
-            Content::Purchase(_, amount) => forget(wallet, *amount),
+            Content::Purchase(_, amount) | Content::Capture(_, _, amount) => forget(wallet, *amount),
+            Content::Hold(..) => wallet.holds.retain(|hold| hold.id != id),
             Content::Void(sale) => wallet.known.get_mut(sale).unwrap().voided_by = None,
-            Content::TopUp(..) | Content::Anything => {}
+            Content::TopUp(..) | Content::Release(_) | Content::Anything => {}
         }
         let balance = total(wallet);
         let entry = wallet.known.get_mut(&id).unwrap();
@@ -277,7 +290,14 @@ fn judge(wallet: &Wallet, request: &Request, at: At) -> Fresh {
         Command::TopUp { tender, amount } => judge_top_up(wallet, request, roles, *tender, *amount),
         Command::Purchase { .. } => judge_purchase(wallet, request, roles, at),
         Command::Void { sale } => judge_void(wallet, request, roles, sale.get()),
-        _ => Fresh::Done { moved: [0; 2] },
+        Command::Authorise { amount, seconds } => {
+            holds::judge_authorise(wallet, request, roles, *amount, *seconds)
+        }
+        Command::Capture { hold, lines, amount } => {
+            holds::judge_capture(wallet, request, roles, hold.get(), lines, *amount)
+        }
+        Command::ReleaseHold { hold } => holds::judge_release(wallet, request, roles, hold.get()),
+        _ => done([0; 2]),
     }
 }
 
@@ -296,10 +316,10 @@ fn judge_top_up(wallet: &Wallet, request: &Request, roles: &[Role], tender: Tend
         Fresh::Refused(84)
     } else if amount > world::TOP_UP_MAX {
         Fresh::Refused(72)
-    } else if total(wallet) + amount > world::CAP {
+    } else if total(wallet) + wallet.held() + amount > world::CAP {
         Fresh::Declined(2)
     } else {
-        Fresh::Done { moved }
+        done(moved)
     }
 }
 
@@ -311,29 +331,10 @@ fn judge_purchase(wallet: &Wallet, request: &Request, roles: &[Role], at: At) ->
     if request.till != world::till_of(request.device.get()) {
         return Fresh::Refused(80);
     }
-    if lines.len() > 64 {
-        return Fresh::Refused(81);
+    if let Some(code) = wrong_lines(request, lines, *amount) {
+        return Fresh::Refused(code);
     }
-    let vendor = world::TILLS.iter().find(|known| known.0 == till(request)).unwrap().1;
-    for line in lines {
-        let item = (line.item, vendor, line.unit_price);
-        if !world::ITEMS.iter().any(|known| (known.0, known.1, known.2) == item) {
-            return Fresh::Refused(70);
-        }
-        if line.quantity == 0 {
-            return Fresh::Refused(71);
-        }
-    }
-    let sum: i64 = lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum();
-    if sum != *amount {
-        return Fresh::Refused(82);
-    }
-    if sum <= 0 {
-        return Fresh::Refused(71);
-    }
-    if sum > world::LARGEST {
-        return Fresh::Refused(72);
-    }
+    let sum = *amount;
     if let Some((last_till, last_amount, second)) = wallet.last
         && !confirmed
         && (last_till, last_amount) == (till(request), sum)
@@ -346,7 +347,42 @@ fn judge_purchase(wallet: &Wallet, request: &Request, roles: &[Role], at: At) ->
     if sum - bonus > wallet.purses[0] {
         return Fresh::Declined(1);
     }
-    Fresh::Done { moved: [bonus - sum, -bonus] }
+    done([bonus - sum, -bonus])
+}
+
+/// What is wrong with the lines of a sale.
+fn wrong_lines(request: &Request, lines: &[AskedLine], amount: i64) -> Option<u8> {
+    if lines.len() > 64 {
+        return Some(81);
+    }
+    let vendor = vendor(request);
+    for line in lines {
+        let item = (line.item, vendor, line.unit_price);
+        if !world::ITEMS.iter().any(|known| (known.0, known.1, known.2) == item) {
+            return Some(70);
+        }
+        if line.quantity == 0 {
+            return Some(71);
+        }
+    }
+    let sum: i64 = lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum();
+    if sum != amount {
+        return Some(82);
+    }
+    if sum <= 0 {
+        return Some(71);
+    }
+    (sum > world::LARGEST).then_some(72)
+}
+
+/// Whose the request's till is; 0 of a desk.
+fn vendor(request: &Request) -> u32 {
+    world::TILLS.iter().find(|known| known.0 == till(request)).map_or(0, |known| known.1)
+}
+
+/// It takes effect, and all it moves can be taken back.
+fn done(moved: [i64; 2]) -> Fresh {
+    Fresh::Done { moved, stands: moved }
 }
 
 fn judge_void(wallet: &Wallet, request: &Request, roles: &[Role], sale: u64) -> Fresh {
@@ -362,8 +398,8 @@ fn judge_void(wallet: &Wallet, request: &Request, roles: &[Role], sale: u64) -> 
     let applied = wallet.known.get(&sale).filter(|known| known.outcome == 0);
     match applied {
         Some(known) if known.voided_by.is_some() => Fresh::Declined(9),
-        Some(Known { content: Content::Purchase(..), moved, .. }) => {
-            Fresh::Done { moved: [-moved[0], -moved[1]] }
+        Some(Known { content: Content::Purchase(..) | Content::Capture(..), moved, .. }) => {
+            done([-moved[0], -moved[1]])
         }
         _ => Fresh::Declined(11),
     }
@@ -379,10 +415,12 @@ fn take_effect(wallet: &mut Wallet, request: &Request, moved: [i64; 2], at: At) 
         Command::Void { sale } => {
             let sale = wallet.known.get_mut(&sale.get()).unwrap();
             sale.voided_by = Some(request.id.get());
-            let Content::Purchase(_, amount) = sale.content.clone() else { unreachable!() };
+            let (Content::Purchase(_, amount) | Content::Capture(_, _, amount)) = sale.content else {
+                unreachable!()
+            };
             forget(wallet, amount);
         }
-        _ => {}
+        _ => holds::take_effect(wallet, request, moved, at),
     }
 }
 
@@ -408,10 +446,10 @@ fn content(request: &Request) -> Content {
     match &request.command {
         Command::Open => Content::Open,
         Command::TopUp { tender, amount } => Content::TopUp(*tender, *amount),
-        Command::Purchase { lines, amount, .. } => {
-            let lines = lines.iter().map(|line| (line.item, line.quantity, line.unit_price));
-            Content::Purchase(lines.collect(), *amount)
-        }
+        Command::Purchase { lines, amount, .. } => Content::Purchase(plain(lines), *amount),
+        Command::Authorise { amount, seconds } => Content::Hold(*amount, *seconds),
+        Command::Capture { hold, lines, amount } => Content::Capture(hold.get(), plain(lines), *amount),
+        Command::ReleaseHold { hold } => Content::Release(hold.get()),
         Command::Void { sale } => Content::Void(sale.get()),
         Command::Transfer { .. } | Command::Pair { .. } | Command::BlockTag | Command::UnblockTag => {
             panic!(
@@ -424,6 +462,10 @@ fn content(request: &Request) -> Content {
         }
         Command::Balance | Command::Cancel | Command::Lookup => Content::Anything,
     }
+}
+
+fn plain(lines: &[AskedLine]) -> Vec<(u32, u16, u32)> {
+    lines.iter().map(|line| (line.item, line.quantity, line.unit_price)).collect()
 }
 
 fn total(wallet: &Wallet) -> i64 {

@@ -18,14 +18,41 @@ use crate::world::{self, Reply, World};
 /// One step, as numbers that are read modulo what there is: so any numbers are a program.
 #[derive(Clone, Debug)]
 enum Step {
-    Ask { device: u32, band: u32, old_id: Option<u64>, what: What, twist: Twist },
-    Retry { of: usize, twist: Twist },
-    Cancel { of: usize, twist: Twist },
-    Lookup { of: usize, twist: Twist },
-    Straggler { device: u32, band: u32 },
-    SameUnderNewId { of: usize },
-    Wait { seconds: i64 },
-    Quarantine { band: u32, on: bool },
+    Ask {
+        device: u32,
+        band: u32,
+        old_id: Option<u64>,
+        what: What,
+        twist: Twist,
+    },
+    Retry {
+        of: usize,
+        twist: Twist,
+    },
+    Cancel {
+        of: usize,
+        twist: Twist,
+    },
+    Lookup {
+        of: usize,
+        twist: Twist,
+    },
+    Straggler {
+        device: u32,
+        band: u32,
+    },
+    SameUnderNewId {
+        of: usize,
+    },
+    Wait {
+        seconds: i64,
+    },
+    Quarantine {
+        band: u32,
+        on: bool,
+    },
+    /// The engine looks at the timers.
+    Alarm,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +65,9 @@ enum What {
     WrongSum(i64),
     ManyLines(usize),
     Void { of: usize },
+    Hold { amount: i64, seconds: u32 },
+    Capture { of: usize, item: u32, quantity: u16 },
+    Release { of: usize },
     Balance,
 }
 
@@ -100,8 +130,18 @@ fn whats() -> impl Strategy<Value = What> {
         1 => (-2_000_i64..2_000).prop_map(What::WrongSum),
         1 => prop_oneof![Just(0_usize), Just(30), Just(64), Just(65)].prop_map(What::ManyLines),
         6 => any::<usize>().prop_map(|of| What::Void { of }),
+        6 => (prop_oneof![1 => amounts(), 12 => 300_i64..3_000], lengths())
+            .prop_map(|(amount, seconds)| What::Hold { amount, seconds }),
+        6 => (any::<usize>(), 1_u32..6, 1_u16..3)
+            .prop_map(|(of, item, quantity)| What::Capture { of, item, quantity }),
+        2 => any::<usize>().prop_map(|of| What::Release { of }),
         2 => Just(What::Balance),
     ]
+}
+
+/// Seconds of a hold.
+fn lengths() -> impl Strategy<Value = u32> {
+    prop_oneof![1 => Just(0), 1 => Just(world::MOST_HOLD_SECONDS + 1), 8 => 1_u32..60, 6 => Just(3_600)]
 }
 
 fn devices() -> impl Strategy<Value = u32> {
@@ -124,6 +164,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (devices(), bands()).prop_map(|(device, band)| Step::Straggler { device, band }),
         2 => (-30_i64..30).prop_map(|seconds| Step::Wait { seconds }),
         1 => (bands(), any::<bool>()).prop_map(|(band, on)| Step::Quarantine { band, on }),
+        2 => Just(Step::Alarm),
     ]
 }
 
@@ -162,6 +203,10 @@ impl Run {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Wait { seconds } => self.world.pass_seconds(*seconds),
+            Step::Alarm => {
+                let at = self.world.state.ledger_time(self.world.clock);
+                assert_eq!(self.world.fire(), self.model.expire(at), "holds expired");
+            }
             Step::Quarantine { band, on } => {
                 self.world.quarantine(*band, *on);
                 self.model.quarantine(*band, *on);
@@ -170,7 +215,8 @@ impl Run {
                 let command = self.command(what);
                 self.counter += 2;
                 let counter = old_id.unwrap_or(self.counter);
-                let request = world::request(&self.world.keys, *device, counter, *band, command);
+                let mut request = world::request(&self.world.keys, *device, counter, *band, command);
+                self.at_its_target(&mut request);
                 self.asked.push(request.clone());
                 self.send(request, *twist);
             }
@@ -196,6 +242,8 @@ impl Run {
         }
         for band in 0..5 {
             assert_eq!(self.world.purses(band), self.model.purses(band), "purses of band {band}");
+            let held = self.world.state.held(world::wallet(band));
+            assert_eq!(held, self.model.held(band), "held of band {band}");
         }
     }
 
@@ -243,8 +291,38 @@ impl Run {
                 let id = if of % 7 == 0 { any } else { sale.or(any) };
                 Command::Void { sale: id.unwrap_or(world::id(9, 9)) }
             }
+            What::Hold { amount, seconds } => world::hold(*amount, *seconds),
+            What::Capture { of, item, quantity } => {
+                let price = world::ITEMS[*item as usize - 1].2;
+                world::capture(self.young_hold(*of), &[world::line(*item, *quantity, price)])
+            }
+            What::Release { of } => Command::ReleaseHold { hold: self.young_hold(*of) },
             What::Balance => Command::Balance,
         }
+    }
+
+    /// What is about another request is mostly about that one's band.
+    fn at_its_target(&self, request: &mut Request) {
+        let (Command::Void { sale: target }
+        | Command::Capture { hold: target, .. }
+        | Command::ReleaseHold { hold: target }) = request.command
+        else {
+            return;
+        };
+        let target = self.asked.iter().rev().find(|known| known.id == target);
+        if let Some(target) = target.filter(|_| !request.id.counter().is_multiple_of(5)) {
+            request.tag = target.tag;
+        }
+    }
+
+    /// Mostly one of the youngest holds, sometimes any request.
+    fn young_hold(&self, of: usize) -> RequestId {
+        let youngest = self.asked.iter().rev().take(12).collect::<Vec<_>>();
+        let holds = youngest.iter().filter(|request| matches!(request.command, Command::Authorise { .. }));
+        let hold = holds.clone().nth(of % holds.count().max(1)).map(|request| request.id);
+        let any = self.asked.get(of % self.asked.len().max(1)).map(|request| request.id);
+        let id = if of.is_multiple_of(7) { any } else { hold.or(any) };
+        id.unwrap_or(world::id(9, 9))
     }
 
     fn send(&mut self, mut request: Request, twist: Twist) {
@@ -305,6 +383,11 @@ fn apply_twist(request: &mut Request, twist: Twist) {
                 lines.push(world::line(4, 1, 0));
             } else if let Command::Void { sale } = &mut request.command {
                 *sale = RequestId::new(sale.get() ^ 2).unwrap_or(*sale);
+            } else if let Command::Authorise { seconds, .. } = &mut request.command {
+                *seconds += 1;
+            } else if let Command::Capture { hold, .. } | Command::ReleaseHold { hold } = &mut request.command
+            {
+                *hold = RequestId::new(hold.get() ^ 2).unwrap_or(*hold);
             }
         }
         Twist::OtherDevice => request.device = DeviceNumber::new(request.device.get() + 1).unwrap(),
@@ -373,6 +456,8 @@ fn check_laws(world: &World) {
                 .sum::<i128>()
         };
         assert_eq!([own(1), own(2), own(3)], purses.map(i128::from), "postings of band {band}");
+        let held = world.state.held(world::wallet(band));
+        assert_eq!(own(4), i128::from(held), "held postings of band {band}");
     }
 }
 
@@ -382,6 +467,13 @@ pub(crate) fn check_decided_again(
     record: &Record,
     history: &[Record],
 ) {
+    if matches!(record.body, Body::HoldExpired { .. }) {
+        let timers =
+            std::iter::successors(state.due(record.at, None), |last| state.due(record.at, Some(*last)));
+        let again = timers.filter_map(|timer| state.fire(record.at, timer)).any(|again| again == *record);
+        assert!(again, "{record:?} did not come from a timer that was due");
+        return;
+    }
     let mut decision = replay::decide_again(state, record, None);
     if let Some(Decision::Evidence(position)) = decision {
         let evidence = &history[usize::try_from(position.0).unwrap()];
@@ -425,7 +517,7 @@ fn programs_reach_every_kind_of_answer() {
         run.check_history();
         all.append(&mut run.seen);
     }
-    let declines = [1, 2, 3, 4, 5, 8, 9, 10, 11, 12].map(|code| (1, code));
+    let declines = [1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 21, 22, 23].map(|code| (1, code));
     let refusals =
         [65, 66, 67, 68, 69, 70, 71, 72, 73, 75, 77, 78, 79, 80, 81, 82, 83, 84].map(|code| (2, code));
     let others = [(0, 0), (0, 4), (0, 5), (4, 128), (4, 129)];

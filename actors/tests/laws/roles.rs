@@ -10,7 +10,7 @@ use ledger::ids::Version;
 use crate::world::{self, World};
 
 /// Each command, and the roles that allow it; none where any enrolled device may ask.
-fn commands() -> [(Command, &'static [Role]); 15] {
+fn commands() -> [(Command, &'static [Role]); 18] {
     [
         (Command::Open, &[Role::Pair]),
         (world::cash(500), &[Role::TopUp]),
@@ -21,6 +21,9 @@ fn commands() -> [(Command, &'static [Role]); 15] {
         (world::pair(2, None), &[Role::Pair]),
         (Command::BlockTag, &[Role::Pair, Role::Supervise]),
         (Command::UnblockTag, &[Role::Pair, Role::Supervise]),
+        (world::hold(100, 60), &[Role::Sell]),
+        (world::capture(world::id(world::BAR, 2), &[world::line(1, 1, 650)]), &[Role::Sell]),
+        (Command::ReleaseHold { hold: world::id(world::BAR, 2) }, &[Role::Sell]),
         (Command::PayOut { amount: 100 }, &[Role::Administer]),
         (stage(2, 0), &[Role::Administer]),
         (order(2), &[Role::Administer]),
@@ -50,6 +53,7 @@ fn with_roles(roles: Roles) -> World {
     world.tap(world::DESK, 1, 1, Command::Open);
     world.tap(world::DESK, 2, 1, world::cash(2_000));
     world.tap(world::BAR, 1, 1, world::buy(1, 1));
+    world.tap(world::BAR, 2, 1, world::hold(700, 3_600));
     world.pass_seconds(3_600);
     world
 }
@@ -89,5 +93,5 @@ fn a_device_without_roles_gets_the_answers_of_its_own_ids() {
     world.adopt(&Festival::new(settings, lists).unwrap());
     assert_eq!(world.ask(&sale), first);
     let refused = Verdict::Refused(Refusal::NotYourRole);
-    assert_eq!(world.tap(world::BAR, 2, 1, world::buy(1, 1)), refused);
+    assert_eq!(world.tap(world::BAR, 9, 1, world::buy(1, 1)), refused);
 }

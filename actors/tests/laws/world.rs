@@ -25,6 +25,7 @@ pub(crate) const CAP: i64 = 25_000;
 pub(crate) const TOP_UP_MIN: i64 = 100;
 pub(crate) const TOP_UP_MAX: i64 = 15_000;
 pub(crate) const LARGEST: i64 = 20_000;
+pub(crate) const MOST_HOLD_SECONDS: u32 = 3_600;
 
 /// Number, till, roles of the festival's devices.
 pub(crate) const DEVICES: [(u32, u32, &[Role]); 9] = [
@@ -76,7 +77,7 @@ pub(crate) fn settings() -> Settings {
         local_time: LocalTime { transitions: vec![(At(0), 3_600)], cut_over_hour: 6 },
         transfers: true,
         allowances: true,
-        most_hold_seconds: 3_600,
+        most_hold_seconds: MOST_HOLD_SECONDS,
         standing: Standing::Open,
         hours: Hours::default(),
     }
@@ -148,6 +149,17 @@ pub(crate) fn pay(band: u32, amount: i64) -> Command {
 /// Gives the band to the wallet of another one.
 pub(crate) fn pair(band: u32, replaces: Option<u32>) -> Command {
     Command::Pair { wallet: wallet(band), replaces: replaces.map(|band| tag(band).number) }
+}
+
+/// Hold this much for so many seconds.
+pub(crate) fn hold(amount: i64, seconds: u32) -> Command {
+    Command::Authorise { amount, seconds }
+}
+
+/// A sale of these lines out of what a hold of `device` has.
+pub(crate) fn capture(hold: RequestId, lines: &[AskedLine]) -> Command {
+    let amount = lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum();
+    Command::Capture { hold, lines: lines.iter().copied().collect(), amount }
 }
 
 pub(crate) fn bonus(amount: i64) -> Command {
@@ -367,6 +379,20 @@ impl World {
         let at = self.state.ledger_time(self.clock);
         let Receipt::Record(record) = self.state.receive(at, from, number, &message) else { panic!() };
         self.push(record);
+    }
+
+    /// Decides every timer that is due, as the engine would; how many came to a record.
+    pub(crate) fn fire(&mut self) -> usize {
+        let at = self.state.ledger_time(self.clock);
+        let (mut after, mut fired) = (None, 0);
+        while let Some(timer) = self.state.due(at, after) {
+            after = Some(timer);
+            if let Some(record) = self.state.fire(at, timer) {
+                self.push(record);
+                fired += 1;
+            }
+        }
+        fired
     }
 
     /// Moves the clock.

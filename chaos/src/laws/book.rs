@@ -13,6 +13,7 @@ use ledger::account::AccountKind;
 use ledger::ids::{At, Office, RecordNumber, RequestId, ShardId, WalletNumber};
 use ledger::record::{Body, Line, Record};
 
+use super::holds::{self, Holds};
 use super::rules::{self, Expected, Moves, Rules};
 use super::timeline::Timeline;
 
@@ -50,8 +51,9 @@ pub struct Page {
     pub(super) order: Vec<(u64, u64)>,
     /// Sales taken back, by the void that did it; `None` when that void was itself cancelled.
     pub(super) refunded: BTreeMap<u64, Timeline<Option<u64>>>,
-    /// What each record that took effect moved, and whether it was a purchase or an opening.
+    /// What each record that took effect did.
     pub(super) effects: BTreeMap<u64, Effect>,
+    pub(super) holds: Holds,
     /// Positions at which anything changed.
     changes: Vec<u64>,
 }
@@ -59,10 +61,24 @@ pub struct Page {
 /// What a record did.
 #[derive(Clone, Debug)]
 pub struct Effect {
+    /// What taking it back would move, with the other sign.
     pub(super) moves: Moves,
-    pub(super) purchase: bool,
-    pub(super) opening: bool,
-    pub(super) transfer: bool,
+    pub(super) deed: Deed,
+}
+
+/// What a record was, as far as taking it back goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// A purchase or a capture.
+    Sale,
+    /// An opening.
+    Opening,
+    /// A transfer.
+    Transfer,
+    /// It gave back what was held.
+    Release,
+    /// Anything else.
+    Other,
 }
 
 impl Page {
@@ -290,7 +306,7 @@ impl Book {
             _ => {}
         }
         if record.decline.is_none() {
-            page.take_effect(number, record, moves);
+            page.take_effect(number, record, &moves);
         }
         page.remember(number, record);
     }
@@ -302,22 +318,24 @@ fn is_office(number: WalletNumber) -> bool {
 }
 
 impl Page {
-    fn take_effect(&mut self, number: u64, record: &Record, moves: Moves) {
+    fn take_effect(&mut self, number: u64, record: &Record, moves: &Moves) {
         let next = number + 1;
-        let taken_back = rules::taken_back(&moves);
-        let mut effect = Effect { moves, purchase: false, opening: false, transfer: false };
+        let taken_back = rules::taken_back(moves);
+        holds::enter(&mut self.holds, number, record);
+        let deed = match &record.body {
+            Body::WalletOpened { .. } => Deed::Opening,
+            Body::Purchased { .. } | Body::Captured { .. } => Deed::Sale,
+            Body::HoldReleased { .. } => Deed::Release,
+            Body::TransferSent { .. } => Deed::Transfer,
+            _ => Deed::Other,
+        };
         match &record.body {
-            Body::WalletOpened { .. } => {
-                effect.opening = true;
-                self.open.set(next, true);
-            }
+            Body::WalletOpened { .. } => self.open.set(next, true),
             Body::Purchased { lines, .. } => {
-                effect.purchase = true;
                 let amount = lines.iter().map(Line::gross).sum();
                 let till = record.envelope.till.map_or(0, ledger::ids::TillId::get);
                 self.last_sale.set(next, (till, amount, record.at.seconds()));
             }
-            Body::TransferSent { .. } => effect.transfer = true,
             Body::Voided { position: Some(sale), .. } => {
                 self.refunded.entry(sale.0).or_default().set(next, Some(number));
                 self.forget_sale(number, taken_back);
@@ -328,7 +346,7 @@ impl Page {
             }
             _ => {}
         }
-        self.effects.insert(number, effect);
+        self.effects.insert(number, Effect { moves: holds::sold(record, moves), deed });
     }
 
     fn forget_sale(&mut self, number: u64, amount: i64) {
@@ -339,7 +357,7 @@ impl Page {
 
     /// A cancelled opening closes the wallet; a cancelled void lets its sale stand again.
     fn undo(&mut self, number: u64, cancelled: u64) {
-        if self.effects.get(&cancelled).is_some_and(|effect| effect.opening) {
+        if self.effects.get(&cancelled).is_some_and(|effect| effect.deed == Deed::Opening) {
             self.open.set(number + 1, false);
         }
         for voids in self.refunded.values_mut() {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::account::Account;
+use ledger::account::{Account, AccountKind};
 use ledger::entry::Posting;
 use ledger::law::Law;
 use ledger::record::{Body, Line};
@@ -25,13 +25,14 @@ impl Conservation {
     pub fn record(&mut self, seen: &Seen<'_>) -> Verdict {
         self.post(seen.shard.0, seen.record.entry.postings());
         let place = || format!("shard {} record {}", seen.shard, seen.number);
-        if let Body::Purchased { lines, taxes, .. } = &seen.record.body
+        if let Body::Purchased { lines, taxes, .. } | Body::Captured { lines, taxes, .. } = &seen.record.body
             && seen.record.decline.is_none()
         {
             let gross: i64 = lines.iter().map(Line::gross).sum();
             let taxed: i64 = taxes.iter().map(|tax| tax.base + tax.tax).sum();
-            let sold: i64 =
-                -seen.record.entry.postings().iter().map(|posting| posting.minor.min(0)).sum::<i64>();
+            let vendors = |posting: &&Posting| posting.account.kind == AccountKind::VendorSales;
+            let vendors = seen.record.entry.postings().iter().filter(vendors);
+            let sold: i64 = -vendors.map(|posting| posting.minor).sum::<i64>();
             if gross != taxed || gross != sold {
                 let what = format!("{}: lines {gross}, base and tax {taxed}, posted {sold}", place());
                 return Err(Violation::new(Law::Conservation, what));
@@ -76,7 +77,6 @@ impl Conservation {
 
 #[cfg(test)]
 mod tests {
-    use ledger::account::AccountKind;
     use ledger::money::Currency;
 
     use super::*;

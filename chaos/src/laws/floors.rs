@@ -7,6 +7,7 @@ use ledger::law::Law;
 use ledger::record::Record;
 
 use super::book::Book;
+use super::holds;
 use super::shadow::Shadow;
 use super::{Verdict, Violation};
 
@@ -24,7 +25,12 @@ pub fn record(shard: ShardId, number: u64, record: &Record, book: &Book, shadow:
     let replica = shadow.states()[usize::from(shard.0)].balances(wallet).unwrap_or_default();
     let applied = [replica.paid, replica.bonus, replica.deposit];
     let place = format!("shard {shard} record {number} wallet {wallet}");
-    above(&place, purses).and_then(|()| same(&place, purses, applied))
+    above(&place, purses)?;
+    same(&place, purses, applied)?;
+    let page = book.page(wallet.get(), number + 1);
+    let held = page.map_or(0, |page| holds::held(page, number + 1).1);
+    let applied = shadow.states()[usize::from(shard.0)].held(wallet);
+    same(&place, [held, 0, 0], [applied, 0, 0])
 }
 
 fn above(place: &str, purses: [i64; 3]) -> Verdict {

@@ -24,7 +24,9 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
         Body::WalletOpened { .. } => Role::Pair,
         Body::ToppedUp { tender: Tender::Cash, .. } | Body::TransferSent { .. } => Role::TopUp,
         Body::ToppedUp { tender: Tender::Bonus, .. } => Role::Supervise,
-        Body::Purchased { .. } => Role::Sell,
+        Body::Purchased { .. } | Body::Held { .. } | Body::Captured { .. } | Body::HoldReleased { .. } => {
+            Role::Sell
+        }
         Body::Voided { .. } => Role::Refund,
         Body::PaidOut { .. } => Role::Administer,
         _ => return Ok(()),
@@ -34,7 +36,7 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
     }
     match envelope.till {
         Some(till) if till != device.till => broken("the device stands at another till"),
-        None if matches!(seen.record.body, Body::Purchased { .. } | Body::ToppedUp { .. }) => {
+        None if matches!(role, Role::Sell) || matches!(seen.record.body, Body::ToppedUp { .. }) => {
             broken("no till is named")
         }
         _ => Ok(()),

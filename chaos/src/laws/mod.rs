@@ -8,6 +8,7 @@ pub mod chain;
 pub mod conservation;
 pub mod durable;
 pub mod floors;
+pub mod holds;
 pub mod isolation;
 pub mod loose_talk;
 pub mod once;
@@ -285,6 +286,7 @@ impl Laws {
         isolation::record(&seen)?;
         once::record(&seen)?;
         self.order.record(&seen)?;
+        holds::record(&seen)?;
         self.conservation.record(&seen)?;
         self.whole.record(&seen)?;
         self.book.enter(number, record);

@@ -11,7 +11,8 @@ use ledger::account::AccountKind;
 use ledger::ids::{At, ItemId, Office, RequestId, VendorId, WalletNumber};
 use ledger::record::{Line, Record, Tender};
 
-use super::book::Page;
+use super::book::{Deed, Page};
+use super::holds;
 
 /// Postings by kind, owner and minor units, sorted.
 pub type Moves = Vec<(AccountKind, u64, i64)>;
@@ -34,11 +35,11 @@ impl Expected {
         Self { decline: None, moves: Vec::new() }
     }
 
-    const fn no(decline: Decline) -> Self {
+    pub(super) const fn no(decline: Decline) -> Self {
         Self { decline: Some(decline), moves: Vec::new() }
     }
 
-    fn moving(mut moves: Moves) -> Self {
+    pub(super) fn moving(mut moves: Moves) -> Self {
         moves.sort_unstable();
         Self { decline: None, moves }
     }
@@ -91,10 +92,13 @@ pub fn cancelled(page: &Page, id: RequestId, record: u64, position: u64) -> Expe
         return Expected::no(Decline::AlreadyVoided);
     }
     let Some(effect) = page.effects.get(&record) else { return Expected::no(Decline::TopUpSpent) };
-    if effect.transfer {
+    if effect.deed == Deed::Transfer {
         return Expected::no(Decline::TransferGone);
     }
-    if effect.opening && page.others_applied_at(id, position) {
+    if holds::has_ended(page, id, effect.deed == Deed::Release, position) {
+        return Expected::no(Decline::HoldEnded);
+    }
+    if effect.deed == Deed::Opening && page.others_applied_at(id, position) {
         return Expected::no(Decline::WalletInUse);
     }
     let back = reversed(&effect.moves);
@@ -153,23 +157,12 @@ impl Rules {
             Command::TopUp { tender, amount } => {
                 self.may(request, if *tender == Tender::Cash { Role::TopUp } else { Role::Supervise })?;
                 own_till.then_some(()).ok_or(Refusal::WrongTill)?;
-                let expected = self.top_up(request, page.purses_at(position), *tender, *amount)?;
+                let held = holds::held(page, position).1;
+                let expected = self.top_up(request, page.purses_at(position), held, *tender, *amount)?;
                 Ok(shut.map_or(expected, Expected::no))
             }
             Command::Purchase { lines, amount, confirmed } => {
-                self.may(request, Role::Sell)?;
-                let till = self.festival.till(device.till).filter(|_| own_till).ok_or(Refusal::WrongTill)?;
-                self.check_lines(till, lines, *amount, at)?;
-                if let Some(why) = shut.or_else(|| self.not_sold(till, lines, at)) {
-                    return Ok(Expected::no(why));
-                }
-                let last = page.last_sale.at(position).copied().unwrap_or_default();
-                let since = at.seconds() - last.2;
-                let window = 0..i64::from(self.festival.limits.looks_repeated_seconds);
-                if !confirmed && (last.0, last.1) == (till.id.get(), *amount) && window.contains(&since) {
-                    return Ok(Expected::no(Decline::LooksRepeated));
-                }
-                Ok(self.sale(request, page.purses_at(position), till, *amount))
+                self.purchase(request, page, position, at, (lines, *amount, *confirmed))
             }
             Command::Void { sale } => {
                 self.may(request, Role::Refund)?;
@@ -184,6 +177,9 @@ impl Rules {
                 let expected = self.transfer(request, page.purses_at(position)[0], *payee, *amount)?;
                 Ok(shut.map_or(expected, Expected::no))
             }
+            Command::Authorise { .. } | Command::Capture { .. } | Command::ReleaseHold { .. } => {
+                self.of_hold(request, page, position, at)
+            }
             Command::Open
             | Command::PayOut { .. }
             | Command::Pair { .. }
@@ -195,6 +191,56 @@ impl Rules {
             | Command::Cancel
             | Command::Lookup => Err(Refusal::Internal),
         }
+    }
+
+    fn purchase(
+        &self,
+        request: &Request,
+        page: &Page,
+        position: u64,
+        at: At,
+        (lines, amount, confirmed): (&[AskedLine], i64, bool),
+    ) -> Result<Expected, Refusal> {
+        let till = self.selling_till(request)?;
+        self.check_lines(till, lines, amount, at)?;
+        if let Some(why) = self.shut(at).or_else(|| self.not_sold(till, lines, at)) {
+            return Ok(Expected::no(why));
+        }
+        let last = page.last_sale.at(position).copied().unwrap_or_default();
+        let since = at.seconds() - last.2;
+        let window = 0..i64::from(self.festival.limits.looks_repeated_seconds);
+        if !confirmed && (last.0, last.1) == (till.id.get(), amount) && window.contains(&since) {
+            return Ok(Expected::no(Decline::LooksRepeated));
+        }
+        Ok(self.sale(request, page.purses_at(position), till, amount))
+    }
+
+    /// What has to do with money held for a sale to come.
+    fn of_hold(&self, request: &Request, page: &Page, position: u64, at: At) -> Result<Expected, Refusal> {
+        let till = self.selling_till(request)?;
+        match &request.command {
+            Command::Authorise { amount, seconds } => {
+                till.vendor.ok_or(Refusal::Unsupported)?;
+                let expected = holds::authorise(&self.festival, request, page, position, *amount, *seconds)?;
+                Ok(self.shut(at).or_else(|| self.not_sold(till, &[], at)).map_or(expected, Expected::no))
+            }
+            Command::Capture { hold, lines, amount } => {
+                self.check_lines(till, lines, *amount, at)?;
+                Ok(holds::capture(&self.festival, request, page, till, (*hold, *amount), position))
+            }
+            Command::ReleaseHold { hold } => {
+                Ok(holds::release(&self.festival, request, page, till, *hold, position))
+            }
+            _ => Err(Refusal::Internal),
+        }
+    }
+
+    /// The till of a device that sells there.
+    fn selling_till(&self, request: &Request) -> Result<&Till, Refusal> {
+        self.may(request, Role::Sell)?;
+        let till = self.festival.device(request.device).map(|device| device.till);
+        let till = till.filter(|till| request.till == Some(*till));
+        till.and_then(|till| self.festival.till(till)).ok_or(Refusal::WrongTill)
     }
 
     /// Why nothing is sold or paid in at that moment, if so.
@@ -283,6 +329,7 @@ impl Rules {
         &self,
         request: &Request,
         purses: [i64; 3],
+        held: i64,
         tender: Tender,
         amount: i64,
     ) -> Result<Expected, Refusal> {
@@ -296,7 +343,7 @@ impl Rules {
         if amount > limits.top_up_max {
             return Err(Refusal::AmountTooLarge);
         }
-        if purses.iter().sum::<i64>() + amount > limits.balance_cap {
+        if purses.iter().sum::<i64>() + held + amount > limits.balance_cap {
             return Ok(Expected::no(Decline::OverCap));
         }
         let (purse, funder) = match tender {
@@ -366,7 +413,7 @@ fn void(page: &Page, sale: RequestId, position: u64) -> Expected {
         return Expected::no(Decline::AlreadyVoided);
     }
     match page.effects.get(&known.record) {
-        Some(effect) if effect.purchase => {
+        Some(effect) if effect.deed == Deed::Sale => {
             let back = reversed(&effect.moves);
             if within(after(page.purses_at(position), &back)) {
                 Expected::moving(back)

@@ -51,6 +51,9 @@ pub struct Clients {
 /// Requests of one wristband in a burst upon a shard: fewer than an actor may have waiting.
 const CRUSH_OF_EACH: usize = 60;
 
+/// Devices that sell.
+const SELLERS: [u32; 4] = [1, 2, 3, 6];
+
 /// How far back a client's memory goes when it repeats something.
 const RECENT: usize = 60;
 
@@ -235,14 +238,17 @@ impl Clients {
                 (5 + rng.u32(0..2), Command::TopUp { tender, amount })
             }
             42..48 => return self.once_more(rng),
-            48..54 => return self.pay_out(rng),
-            54..84 => {
-                let device = [1, 2, 3, 6][rng.usize(0..4)];
+            48..52 => return self.pay_out(rng),
+            52..74 => {
+                let device = SELLERS[rng.usize(0..SELLERS.len())];
                 (device, basket(rng, device))
             }
+            74..82 => (SELLERS[rng.usize(0..SELLERS.len())], authorise(rng)),
+            82..90 => return self.end_hold(rng),
             _ => {
-                let sale =
-                    self.recent(rng, |wish| matches!(wish.request.command, Command::Purchase { .. }))?;
+                let sale = self.recent(rng, |wish| {
+                    matches!(wish.request.command, Command::Purchase { .. } | Command::Capture { .. })
+                })?;
                 let sale = &self.wishes[sale].request;
                 let (sale, tag) = (sale.id, if rng.u8(0..8) == 0 { tag } else { sale.tag });
                 let device = [3, 4, 6][rng.usize(0..3)];
@@ -273,6 +279,22 @@ impl Clients {
             *confirmed = rng.u8(0..4) == 0;
         }
         Some(request)
+    }
+
+    /// A hold is captured or released, mostly by a till of the vendor that has it.
+    fn end_hold(&mut self, rng: &mut Rng) -> Option<Request> {
+        let hold = self.recent(rng, |wish| matches!(wish.request.command, Command::Authorise { .. }))?;
+        let hold = Rc::clone(&self.wishes[hold].request);
+        let other = SELLERS[rng.usize(0..SELLERS.len())];
+        let device = if rng.u8(0..5) == 0 { other } else { hold.device.get() };
+        let command = match (rng.u8(0..4), basket(rng, device)) {
+            (1.., Command::Purchase { lines, amount, .. }) => {
+                Command::Capture { hold: hold.id, lines, amount }
+            }
+            _ => Command::ReleaseHold { hold: hold.id },
+        };
+        let counter = self.count(device);
+        self.build(device, counter, hold.tag, command)
     }
 
     fn count(&mut self, device: u32) -> u64 {
@@ -320,6 +342,14 @@ impl Clients {
     }
 }
 
+/// Small ones that last, so that a wallet comes to have many, and larger ones that soon expire.
+fn authorise(rng: &mut Rng) -> Command {
+    if rng.bool() {
+        return Command::Authorise { amount: rng.i64(20..=200), seconds: rng.u32(600..=3_600) };
+    }
+    Command::Authorise { amount: rng.i64(300..=fixture::LARGEST), seconds: rng.u32(1..=30) }
+}
+
 /// One to five lines of what the device's till sells.
 fn basket(rng: &mut Rng, device: u32) -> Command {
     let vendor = if device == 2 || device == 6 { 2 } else { 1 };
@@ -342,7 +372,9 @@ fn spoil_command(rng: &mut Rng, command: &mut Command) {
             *amount = [0, -5, fixture::TOP_UP_MIN - 1, fixture::TOP_UP_MAX + 1][rng.usize(0..4)];
         }
         // A copy of a basket that was emptied before has nothing left to spoil.
-        Command::Purchase { lines, amount, .. } if !lines.is_empty() => {
+        Command::Purchase { lines, amount, .. } | Command::Capture { lines, amount, .. }
+            if !lines.is_empty() =>
+        {
             match rng.u32(0..7) {
                 0 => *amount += 1,
                 1 => lines[0].quantity = 0,
@@ -357,6 +389,13 @@ fn spoil_command(rng: &mut Rng, command: &mut Command) {
             }
         }
         Command::Transfer { amount, .. } => *amount = [0, -5, fixture::LARGEST + 1][rng.usize(0..3)],
+        Command::Authorise { amount, seconds } => match rng.u32(0..4) {
+            0 => *amount = 0,
+            1 => *amount = fixture::LARGEST + 1,
+            2 => *seconds = 0,
+            _ => *seconds = 3_601,
+        },
+        Command::ReleaseHold { hold } => *hold = RequestId::new(hold.get() + 1_000).unwrap_or(*hold),
         Command::PayOut { amount } => *amount = -*amount,
         Command::Void { sale } => *sale = RequestId::new(sale.get() + 1_000).unwrap_or(*sale),
         _ => {}

@@ -558,6 +558,8 @@ impl World {
         self.tally.add(Row::ActorQuarantined, quarantined.sum());
         let resent = (0..process.cores()).map(|core| process.core(core).counters().resent);
         self.tally.add(Row::Resent, resent.sum());
+        let timers = (0..process.cores()).map(|core| process.core(core).counters().timers);
+        self.tally.add(Row::Expired, timers.sum());
         Some(process)
     }
 }

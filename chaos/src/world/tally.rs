@@ -7,7 +7,7 @@ use std::fmt;
 use actors::codes::{Decline, Refusal};
 
 /// Declines that this commands can produce.
-const DECLINES: [Decline; 11] = [
+const DECLINES: [Decline; 15] = [
     Decline::InsufficientFunds,
     Decline::OverCap,
     Decline::LooksRepeated,
@@ -19,6 +19,10 @@ const DECLINES: [Decline; 11] = [
     Decline::NoSuchSale,
     Decline::WalletInUse,
     Decline::TransferGone,
+    Decline::NoSuchHold,
+    Decline::HoldEnded,
+    Decline::AboveHold,
+    Decline::TooManyHolds,
 ];
 
 /// Refusals that the engine and its actors can produce; malformed bytes end in the gateway.
@@ -97,6 +101,7 @@ rows! {
     Taken = "code" "message taken",
     Returned = "code" "message sent back",
     Swept = "code" "stripe swept home",
+    Expired = "code" "hold ended by its timer",
     PaidOut = "code" "vendor paid out",
     OpenedClean = "recovery" "opened, tail whole",
     TornTail = "recovery" "opened, torn tail cut",

@@ -79,13 +79,19 @@ pub enum Command {
     BlockTag = 10,
     /// The band may pay again.
     UnblockTag = 11,
+    /// Holds `amount` for a sale to come, for `seconds`.
+    Authorise = 12,
+    /// Sells `lines` out of what the request `target` had held; what is left goes back.
+    Capture = 13,
+    /// Gives back what the request `target` had held.
+    ReleaseHold = 14,
     /// Decides a payout of `amount` to the vendor whose office is addressed.
     PayOut = 16,
 }
 
 impl Command {
     /// All commands, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::OpenWallet,
         Self::TopUp,
         Self::Purchase,
@@ -97,6 +103,9 @@ impl Command {
         Self::Pair,
         Self::BlockTag,
         Self::UnblockTag,
+        Self::Authorise,
+        Self::Capture,
+        Self::ReleaseHold,
         Self::PayOut,
     ];
 
@@ -115,6 +124,9 @@ impl Command {
             9 => Self::Pair,
             10 => Self::BlockTag,
             11 => Self::UnblockTag,
+            12 => Self::Authorise,
+            13 => Self::Capture,
+            14 => Self::ReleaseHold,
             16 => Self::PayOut,
             _ => return None,
         })
@@ -140,6 +152,9 @@ impl Command {
             Self::Pair => "pair",
             Self::BlockTag => "block_tag",
             Self::UnblockTag => "unblock_tag",
+            Self::Authorise => "authorise",
+            Self::Capture => "capture",
+            Self::ReleaseHold => "release_hold",
             Self::PayOut => "pay_out",
         }
     }
@@ -154,6 +169,12 @@ impl Command {
     #[inline]
     pub fn consumes_id(self) -> bool {
         !matches!(self, Self::Balance | Self::Cancel | Self::Lookup)
+    }
+
+    /// Whether it sells lines.
+    #[inline]
+    pub fn sells(self) -> bool {
+        matches!(self, Self::Purchase | Self::Capture)
     }
 
     /// Whom it may be addressed to.

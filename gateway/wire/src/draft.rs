@@ -71,7 +71,8 @@ pub struct Request<'a> {
     pub happened: i64,
     /// Minor units.
     pub amount: i64,
-    /// Void: the sale. Cancel, lookup: the id in question. Purchase: the try it replaces.
+    /// Void: the sale. Capture, release: the authorisation. Cancel, lookup: the id in question. Purchase: the try it
+    /// replaces.
     pub target: RequestId,
     /// The tag's own counter; 0 is absent.
     pub tag_counter: u32,
@@ -81,9 +82,11 @@ pub struct Request<'a> {
     pub zone: u16,
     /// How a top-up was paid.
     pub tender: Option<Tender>,
+    /// How long an authorisation holds, in seconds.
+    pub seconds: u32,
     /// What the command needs beside.
     pub tail: Tail,
-    /// What a purchase sells.
+    /// What a purchase or a capture sells.
     pub lines: &'a [Line],
 }
 
@@ -115,6 +118,7 @@ impl<'a> Request<'a> {
             operator: 0,
             zone: 0,
             tender: None,
+            seconds: 0,
             tail: Tail::None,
             lines: &[],
         }
@@ -132,8 +136,22 @@ impl<'a> Request<'a> {
 
     /// Sells these lines; the amount is their sum.
     pub fn purchase(id: RequestId, name: impl Into<Name>, lines: &'a [Line]) -> Self {
-        let amount = lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum();
-        Self { amount, lines, ..Self::bare(Command::Purchase, id, name) }
+        Self { amount: sum(lines), lines, ..Self::bare(Command::Purchase, id, name) }
+    }
+
+    /// Holds an amount for a sale to come.
+    pub fn authorise(id: RequestId, name: impl Into<Name>, amount: i64, seconds: u32) -> Self {
+        Self { amount, seconds, ..Self::bare(Command::Authorise, id, name) }
+    }
+
+    /// Sells these lines out of what `hold` had held; the amount is their sum.
+    pub fn capture(id: RequestId, name: impl Into<Name>, hold: RequestId, lines: &'a [Line]) -> Self {
+        Self { amount: sum(lines), lines, target: hold, ..Self::bare(Command::Capture, id, name) }
+    }
+
+    /// Gives back what `hold` had held.
+    pub fn release_hold(id: RequestId, name: impl Into<Name>, hold: RequestId) -> Self {
+        Self { target: hold, ..Self::bare(Command::ReleaseHold, id, name) }
     }
 
     /// Takes a whole purchase back; money goes back, so it names an operator.
@@ -239,8 +257,13 @@ impl<'a> Request<'a> {
         put::<64, 2, N>(&mut head, self.zone.to_le_bytes());
         put::<66, 1, N>(&mut head, [self.tender.map_or(0, Tender::number)]);
         put::<67, 1, N>(&mut head, [self.name.map_or(Name::TAG, |name| name.kind())]);
+        put::<68, 4, N>(&mut head, self.seconds.to_le_bytes());
         head
     }
+}
+
+fn sum(lines: &[Line]) -> i64 {
+    lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum()
 }
 
 fn name_bytes(name: &Name) -> [u8; NAME] {

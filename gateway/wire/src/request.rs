@@ -98,8 +98,8 @@ pub enum BadRequest {
         /// Bytes of the request.
         length: usize,
     },
-    /// A purchase without lines.
-    #[error("a purchase without lines")]
+    /// A sale without lines.
+    #[error("a sale without lines")]
     NoLines,
     /// Lines where none belong.
     #[error("lines in a command that sells nothing")]
@@ -110,9 +110,12 @@ pub enum BadRequest {
     /// A top-up that does not say how it was paid.
     #[error("a top-up without a tender")]
     NoTender,
-    /// A void, cancel or lookup that does not say of what.
+    /// A command about another request that does not say about which.
     #[error("the command needs a target")]
     NoTarget,
+    /// An authorisation that does not say for how long.
+    #[error("an authorisation without seconds")]
+    NoSeconds,
     /// A transfer that does not say for whom.
     #[error("a transfer without the 12 bytes of its payee")]
     NoPayee,
@@ -140,6 +143,7 @@ impl BadRequest {
             | Self::StrayLines
             | Self::NoTender
             | Self::NoTarget
+            | Self::NoSeconds
             | Self::NoPayee
             | Self::NoWallet
             | Self::NoOffice
@@ -232,19 +236,21 @@ impl<'a> RequestView<'a> {
 
     #[inline]
     fn check_command(&self) -> Result<(), BadRequest> {
-        if self.command == Command::Purchase {
-            return if self.lines.is_empty() { Err(BadRequest::NoLines) } else { Ok(()) };
-        }
-        if !self.lines.is_empty() {
-            return Err(BadRequest::StrayLines);
+        match (self.command.sells(), self.lines.is_empty()) {
+            (true, true) => return Err(BadRequest::NoLines),
+            (false, false) => return Err(BadRequest::StrayLines),
+            _ => {}
         }
         match self.command {
             Command::TopUp if self.tender().is_none() => Err(BadRequest::NoTender),
             Command::Transfer => check_tail_name(self.tail, BadRequest::NoPayee),
             Command::Pair => self.check_pair(),
-            Command::Void | Command::Cancel | Command::Lookup if self.target().is_none() => {
+            Command::Void | Command::Cancel | Command::Lookup | Command::Capture | Command::ReleaseHold
+                if self.target().is_none() =>
+            {
                 Err(BadRequest::NoTarget)
             }
+            Command::Authorise if self.seconds() == 0 => Err(BadRequest::NoSeconds),
             Command::Cancel | Command::Lookup if self.target() != self.id() => Err(BadRequest::TargetDiffers),
             _ => Ok(()),
         }
@@ -356,7 +362,8 @@ impl<'a> RequestView<'a> {
         i64_at::<40, _>(self.head)
     }
 
-    /// Void: the sale. Cancel and lookup: the id in question. Purchase: the unanswered try it replaces, or none.
+    /// Void: the sale. Capture, release: the authorisation. Cancel and lookup: the id in question. Purchase: the
+    /// unanswered try it replaces, or none.
     #[inline]
     pub fn target(&self) -> RequestId {
         RequestId::from_raw(u64_at::<48, _>(self.head))
@@ -384,6 +391,12 @@ impl<'a> RequestView<'a> {
     #[inline]
     pub fn tender(&self) -> Option<Tender> {
         Tender::from_u8(u8_at::<66, _>(self.head))
+    }
+
+    /// How long an authorisation holds, in seconds.
+    #[inline]
+    pub fn seconds(&self) -> u32 {
+        u32_at::<68, _>(self.head)
     }
 
     /// Number of lines, at most 64.

@@ -111,6 +111,9 @@ fn a_bad_request_is_refused_alone_under_its_id() {
     let void = encoded(&Request::void(id(2), uid(), RequestId::from_raw(1), 4));
     let cancel = encoded(&Request::cancel(id(2), uid()));
     let transfer = encoded(&Request::transfer(id(2), uid(), uid(), 500));
+    let authorise = encoded(&Request::authorise(id(2), uid(), 500, 60));
+    let capture = encoded(&Request::capture(id(2), uid(), RequestId::from_raw(1), &[LINE]));
+    let release = encoded(&Request::release_hold(id(2), uid(), RequestId::from_raw(1)));
     let pay_out = encoded(&Request::pay_out(id(2), 4, 500, 1));
     let pair = encoded(&Request::pair(id(2), uid(), uid(), Some(uid().into()), 4));
     let table: &[(&[u8], usize, u8, BadRequest, Refusal)] = &[
@@ -132,6 +135,11 @@ fn a_bad_request_is_refused_alone_under_its_id() {
         (&cancel, 48, 9, BadRequest::TargetDiffers, Refusal::Malformed),
         (&cancel, 2, Command::Transfer.number(), BadRequest::NoPayee, Refusal::Malformed),
         (&transfer, 72, 11, BadRequest::UidLength(11), Refusal::Malformed),
+        (&authorise, 68, 0, BadRequest::NoSeconds, Refusal::Malformed),
+        (&capture, 27, 0, BadRequest::NoLines, Refusal::Malformed),
+        (&capture, 48, 0, BadRequest::NoTarget, Refusal::Malformed),
+        (&release, 48, 0, BadRequest::NoTarget, Refusal::Malformed),
+        (&release, 27, 1, BadRequest::LinesMissing { lines: 1, length: 72 }, Refusal::Malformed),
         (&transfer, 27, 1, BadRequest::StrayLines, Refusal::Malformed),
         (&transfer, 2, Command::Pair.number(), BadRequest::NoWallet, Refusal::Malformed),
         (&cancel, 2, Command::Pair.number(), BadRequest::NoWallet, Refusal::Malformed),

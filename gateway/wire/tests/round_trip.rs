@@ -33,6 +33,7 @@ fn same(view: &RequestView<'_>, sent: &Request<'_>) {
     assert_eq!((view.till(), view.happened(), view.amount()), (sent.till, sent.happened, sent.amount));
     assert_eq!((view.target(), view.tag_counter()), (sent.target, sent.tag_counter));
     assert_eq!((view.operator(), view.zone(), view.tender()), (sent.operator, sent.zone, sent.tender));
+    assert_eq!(view.seconds(), sent.seconds);
     assert_eq!(view.lines().collect::<Vec<_>>(), sent.lines);
     assert_eq!(view.line_count(), sent.lines.len());
     let total: i128 = sent.lines.iter().map(|l| i128::from(l.quantity) * i128::from(l.unit_price)).sum();

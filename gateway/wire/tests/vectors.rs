@@ -104,6 +104,9 @@ fn of_terminal(name: &str) -> Option<Vec<u8>> {
         "balance" => frame(&[Request::balance(id(1004), uid())]),
         "cancel" => frame(&[Request::cancel(id(1002), uid())]),
         "transfer" => frame(&[at_till(Request::transfer(id(1009), uid(), small, 1500))]),
+        "authorise" => frame(&[at_till(Request::authorise(id(1013), uid(), 5000, 7200))]),
+        "capture" => frame(&[at_till(Request::capture(id(1014), uid(), id(1013), &[beer, pretzel]))]),
+        "release_hold" => frame(&[at_till(Request::release_hold(id(1015), uid(), id(1013)))]),
         "pay_out" => frame(&[at_till(Request::pay_out(id(1010), 21, 250_000, 31))]),
         "cancel of a pay_out" => frame(&[Request::of_office(Command::Cancel, id(1010), 21)]),
         "pair" => frame(&[Request::pair(id(1010), small, ticket(), Some(uid().into()), 31)]),
@@ -181,7 +184,7 @@ fn of_server(name: &str) -> Option<Vec<u8>> {
 #[test]
 fn the_crate_writes_the_vectors_of_the_document() {
     let all = vectors();
-    assert_eq!(all.len(), 36, "a vector was added or lost");
+    assert_eq!(all.len(), 39, "a vector was added or lost");
     for (name, hex) in all {
         let bytes =
             of_terminal(name).or_else(|| of_server(name)).unwrap_or_else(|| panic!("unknown vector {name}"));

@@ -51,6 +51,8 @@ rules! {
     Void = ExactlyOnce "void",
     /// A cancel takes its own request back, whole, once.
     Cancel = ExactlyOnce "cancel",
+    /// A hold ends once, for no more than is held, and not before its time.
+    Hold = ExactlyOnce "hold",
     /// Declines, training and facts move nothing.
     MovesNothing = WholeOrNothing "moves-nothing",
     /// Messages between shards are sent and taken by number, each as it was sent.

@@ -3,9 +3,12 @@
 //! decided or applied.
 
 use super::finding::{Finding, Fork, Kept, Place, Rule};
+use super::holds::{self, Holds};
 use super::requests::{Claim, Done, Effect, Key, Known, Requests, State};
 use super::tags::Tags;
 use super::wallets::Wallets;
+use crate::account::AccountKind;
+use crate::entry::Posting;
 use crate::ids::{FestivalId, Office, RecordNumber, RequestId, WalletNumber};
 use crate::record::{Body, Message, Record};
 
@@ -44,6 +47,7 @@ pub(super) struct History {
     pub(super) forks: Kept<Fork>,
     requests: Requests,
     tags: Tags,
+    holds: Holds,
 }
 
 impl History {
@@ -53,6 +57,7 @@ impl History {
             forks: Kept::new(),
             requests: Requests::default(),
             tags: Tags::default(),
+            holds: Holds::default(),
         }
     }
 
@@ -124,6 +129,10 @@ impl History {
             self.same_festival(index, *festival, found);
         }
         self.post(index, wallet, record, found);
+        if let Body::HoldExpired { hold } = &record.body {
+            let ended = self.holds.expire(index, *hold, record);
+            found.say_if(ended.err().map(|text| (Rule::Hold, text)));
+        }
     }
 
     /// A wallet that takes a tag is open, and of the tag's festival.
@@ -170,6 +179,9 @@ impl History {
                 found.say(Rule::Shard, || format!("moves the {account}, not its own wallet's"));
                 continue;
             }
+            if account.kind == AccountKind::WalletHeld && !holds::may_move_it(record.body.kind()) {
+                found.say(Rule::Hold, || format!("moves the {account}"));
+            }
             let passed = self.wallets.at(index).and_then(|wallet| wallet.post(account.kind, posting.minor));
             found.say_if(passed.map(|text| (Rule::Floor, text)));
         }
@@ -190,6 +202,9 @@ impl History {
             Body::TransferSent { .. } => self.transfer(deed, found),
             Body::TagPaired { check, wallet, .. } => self.pair(deed, *check, *wallet, found),
             Body::TagSet { .. } => self.spend(deed, Effect::TagSet, found),
+            Body::Held { seconds, .. } => self.hold(deed, *seconds, found),
+            Body::Captured { hold, from, .. } => self.capture(deed, *hold, *from, found),
+            Body::HoldReleased { hold } => self.release(deed, *hold, found),
             Body::PaidOut { .. } => self.pay_out(deed, found),
             Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. } => {
                 self.configure(deed, found);
@@ -208,7 +223,18 @@ impl History {
 
     /// L4: takes the id for what this record did; says so if it was taken, and answers whether not.
     fn claim(&mut self, deed: &Deed<'_>, effect: Effect, found: &mut Found<'_>) -> bool {
-        let done = Done { number: deed.number, effect, postings: deed.record.entry.postings() };
+        self.claim_for(deed, effect, deed.record.entry.postings(), found)
+    }
+
+    /// As [`History::claim`], where not all postings can be taken back.
+    fn claim_for(
+        &mut self,
+        deed: &Deed<'_>,
+        effect: Effect,
+        postings: &[Posting],
+        found: &mut Found<'_>,
+    ) -> bool {
+        let done = Done { number: deed.number, effect, postings };
         match self.requests.claim(deed.key, deed.index, &done) {
             Claim::Fresh => true,
             Claim::Forked(other) => {
@@ -294,6 +320,30 @@ impl History {
         }
     }
 
+    fn hold(&mut self, deed: &Deed<'_>, seconds: u32, found: &mut Found<'_>) {
+        self.must_be_open(deed, found);
+        if self.claim(deed, Effect::Held, found) {
+            self.holds.begin(deed.index, deed.key.id, deed.record, seconds);
+        }
+    }
+
+    fn capture(&mut self, deed: &Deed<'_>, hold: RequestId, from: [i64; 3], found: &mut Found<'_>) {
+        self.must_be_open(deed, found);
+        let sold = holds::sold(deed.record, from);
+        if self.claim_for(deed, Effect::Captured, &sold, found) {
+            let ended = self.holds.capture(deed.index, hold, deed.record, from);
+            found.say_if(ended.err().map(|text| (Rule::Hold, text)));
+        }
+    }
+
+    fn release(&mut self, deed: &Deed<'_>, hold: RequestId, found: &mut Found<'_>) {
+        self.must_be_open(deed, found);
+        if self.claim(deed, Effect::Released, found) {
+            let ended = self.holds.give_back(deed.index, hold, deed.record);
+            found.say_if(ended.err().map(|text| (Rule::Hold, text)));
+        }
+    }
+
     /// A payout is decided where the vendor's home lies, by the vendor's office.
     fn pay_out(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
         self.claim(deed, Effect::PaidOut, found);
@@ -315,7 +365,7 @@ impl History {
         }
         let key = Key { id: sale, second: None };
         let known = self.requests.find(key, deed.index).copied();
-        let Some(known) = known.filter(|known| known.effect == Effect::Purchased) else {
+        let Some(known) = known.filter(|known| known.effect.is_sale()) else {
             return found.say(Rule::Void, || format!("wallet {} has no sale {sale}", deed.wallet));
         };
         let before = known.record();
@@ -355,6 +405,9 @@ impl History {
         if matches!(known.effect, Effect::Paired | Effect::TagSet) && !declined {
             found.say(Rule::Cancel, || format!("takes back {id}, by which others know a tag"));
         }
+        if known.effect == Effect::Released && !declined {
+            found.say(Rule::Cancel, || format!("takes back {id}, which gave back what was held"));
+        }
         if declined {
             return self.requests.change(deed.key, deed.index, |state| state.with(State::SETTLED));
         }
@@ -373,6 +426,10 @@ impl History {
             && let Some(sale) = self.requests.sale_of(deed.key, deed.index)
         {
             self.requests.change(sale, deed.index, |state| state.without(State::REFUNDED));
+        }
+        if effect == Effect::Held {
+            let ended = self.holds.give_back(deed.index, deed.key.id, deed.record);
+            found.say_if(ended.err().map(|text| (Rule::Hold, text)));
         }
         if effect == Effect::Opened
             && let Some(wallet) = self.wallets.at(deed.index)

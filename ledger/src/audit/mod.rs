@@ -15,6 +15,7 @@ mod balances;
 mod channels;
 mod finding;
 mod history;
+mod holds;
 mod report;
 mod requests;
 mod shard;
@@ -262,8 +263,12 @@ impl Auditor {
             return found.say(Rule::MovesNothing, || format!("a record ({}) moves money", describe(record)));
         }
         if record.decline.is_some() {
-            let taxed = matches!(&record.body, Body::Purchased { taxes, .. } if !taxes.is_empty());
-            if taxed || !may_decline(record.body.kind()) {
+            let sold = match &record.body {
+                Body::Purchased { taxes, .. } => !taxes.is_empty(),
+                Body::Captured { taxes, from, .. } => !taxes.is_empty() || *from != [0; 3],
+                _ => false,
+            };
+            if sold || !may_decline(record.body.kind()) {
                 found.say(Rule::Sums, || format!("a record ({}) cannot be like this", describe(record)));
             }
         } else if !record.envelope.mode.training {

@@ -22,6 +22,9 @@ pub(super) enum Effect {
     Purchased,
     Transferred,
     Voided,
+    Held,
+    Captured,
+    Released,
     PaidOut,
     /// A configuration was changed: that is followed by another, never taken back.
     Configured,
@@ -32,6 +35,11 @@ pub(super) enum Effect {
 impl Effect {
     pub(super) const fn took_effect(self) -> bool {
         !matches!(self, Self::Declined | Self::Burned | Self::Replaced)
+    }
+
+    /// Whether a void can take it back.
+    pub(super) const fn is_sale(self) -> bool {
+        matches!(self, Self::Purchased | Self::Captured)
     }
 }
 

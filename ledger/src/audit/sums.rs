@@ -13,6 +13,9 @@ pub(super) fn check(record: &Record) -> Option<String> {
     match &record.body {
         Body::ToppedUp { tender, amount } => top_up(record, *tender, *amount),
         Body::Purchased { lines, taxes, .. } => purchase(record, lines, taxes),
+        Body::Held { amount, .. } => held(record, *amount),
+        Body::Captured { lines, taxes, from, .. } => captured(record, lines, taxes, *from),
+        Body::HoldReleased { .. } | Body::HoldExpired { .. } => given_back(record),
         Body::PaidOut { amount } => paid_out(record, *amount),
         _ => None,
     }
@@ -72,13 +75,52 @@ fn purchase(record: &Record, lines: &[Line], taxes: &[Tax]) -> Option<String> {
     let debited = posted(record, AccountKind::is_purse);
     let credited = -posted(record, |kind| kind == AccountKind::VendorSales);
     let gross = i128::from(gross);
-    let only = |kind: AccountKind| kind.is_purse() || kind == AccountKind::VendorSales;
+    let only = |kind: AccountKind| {
+        kind.is_purse() && kind != AccountKind::WalletHeld || kind == AccountKind::VendorSales
+    };
     let others = record.entry.postings().iter().find(|posting| !only(posting.account.kind));
     if let Some(other) = others {
         return Some(format!("a purchase moves the {}", other.account));
     }
     let right = debited == gross && credited == gross;
     (!right).then(|| format!("lines of {gross} debit {debited} and credit the vendor {credited}"))
+}
+
+/// All of it leaves the spendable purses and is held.
+fn held(record: &Record, amount: i64) -> Option<String> {
+    let held = -posted(record, |kind| kind == AccountKind::WalletHeld);
+    let right = amount > 0 && held == i128::from(amount) && only_purses(record);
+    (!right).then(|| format!("{amount} is to be held, {held} is"))
+}
+
+fn given_back(record: &Record) -> Option<String> {
+    let held = posted(record, |kind| kind == AccountKind::WalletHeld);
+    let right = held > 0 && only_purses(record);
+    (!right).then(|| format!("gives back {held} of what is held"))
+}
+
+fn only_purses(record: &Record) -> bool {
+    record.entry.postings().iter().all(|posting| posting.account.kind.is_purse())
+}
+
+/// The lines, what was held of each purse for them, and what the vendor has are one sum.
+fn captured(record: &Record, lines: &[Line], taxes: &[Tax], from: [i64; 3]) -> Option<String> {
+    let gross: i64 = lines.iter().map(Line::gross).sum();
+    if gross <= 0 {
+        return Some(format!("a capture of {gross}"));
+    }
+    if let Some(text) = check_taxes(lines, taxes) {
+        return Some(text);
+    }
+    let only = |kind: AccountKind| kind.is_purse() || kind == AccountKind::VendorSales;
+    let others = record.entry.postings().iter().find(|posting| !only(posting.account.kind));
+    if let Some(other) = others {
+        return Some(format!("a capture moves the {}", other.account));
+    }
+    let sold: i128 = from.iter().map(|part| i128::from(*part)).sum();
+    let credited = -posted(record, |kind| kind == AccountKind::VendorSales);
+    let right = sold == i128::from(gross) && credited == sold;
+    (!right).then(|| format!("lines of {gross} sell {sold} of what is held and credit the vendor {credited}"))
 }
 
 /// By rising rate, one for each rate of the lines, each split as `FORMAT.md` says.

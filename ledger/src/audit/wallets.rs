@@ -10,8 +10,10 @@ use crate::money::{BALANCE_LIMIT, Currency};
 pub struct Wallet {
     /// Its number.
     pub number: WalletNumber,
-    /// What it holds: paid in, bonus, deposit, in minor units.
+    /// What it can spend: paid in, bonus, deposit, in minor units.
     pub purses: [i64; 3],
+    /// What of it is held for sales to come, in minor units.
+    pub held: i64,
     /// Its festival, once it was opened.
     pub festival: u16,
     /// Whether it is open now.
@@ -23,9 +25,10 @@ pub struct Wallet {
 }
 
 impl Wallet {
-    /// All purses together.
+    /// All purses together, and what is held.
     pub const fn total(&self) -> i64 {
-        self.purses[0].saturating_add(self.purses[1]).saturating_add(self.purses[2])
+        let [paid, bonus, deposit] = self.purses;
+        paid.saturating_add(bonus).saturating_add(deposit).saturating_add(self.held)
     }
 
     /// Posts to the purse of `kind`. Answers why it may not, the first time it may not: what
@@ -35,6 +38,7 @@ impl Wallet {
             AccountKind::WalletPaid => &mut self.purses[0],
             AccountKind::WalletBonus => &mut self.purses[1],
             AccountKind::WalletDeposit => &mut self.purses[2],
+            AccountKind::WalletHeld => &mut self.held,
             _ => return None,
         };
         let before = *purse;
@@ -82,6 +86,7 @@ impl Wallets {
             self.all.push(Wallet {
                 number,
                 purses,
+                held: 0,
                 festival: 0,
                 open: false,
                 ever_opened: false,

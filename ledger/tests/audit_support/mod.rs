@@ -2,6 +2,7 @@
 //! tamper with before it is sealed: then every hash is right and only the rule itself is broken.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, dead_code, reason = "a test")]
 
+pub mod holds;
 pub mod messages;
 
 use ledger::account::{Account, AccountKind};
@@ -37,7 +38,7 @@ pub struct Plan {
 #[derive(Clone)]
 pub struct Ledger {
     pub shards: Vec<Vec<Plan>>,
-    next_at: i64,
+    pub next_at: i64,
 }
 
 /// A device's request number `counter`.

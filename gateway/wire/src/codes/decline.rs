@@ -67,6 +67,15 @@ codes! {
     ItemStopped = 20, "item_stopped", NewId,
         "The organiser has stopped the sale of one of the items.",
         "Load the new configuration; take the item out and sell the rest under a new id.";
+    NoSuchHold = 21, "no_such_hold", NewId,
+        "The wallet knows no authorisation of this vendor with this id that took effect.",
+        "Check the receipt and the wristband.";
+    HoldEnded = 22, "hold_ended", NewId,
+        "What was held has been captured or given back, by a release or because its time was up.",
+        "Look the capture up, or sell the lines as a purchase under a new id.";
+    AboveHold = 23, "above_hold", NewId,
+        "The sale is above what is held; nothing is sold, what is held stays held.",
+        "Capture at most what is held; sell the rest as a purchase.";
     StaleConfiguration = 24, "stale_configuration", NewId,
         "The configuration is not the one after the version in force: somebody else changed it.",
         "Load the configuration in force and make the change anew.";
@@ -79,6 +88,9 @@ codes! {
     Stands = 28, "stands", NewId,
         "The request can't be undone by a cancel: others rely on it. It stands.",
         "Show it as done; ask for the opposite if it is wrong.";
+    TooManyHolds = 29, "too_many_holds", NewId,
+        "The wallet has 8 authorisations open.",
+        "Capture or release one of them first, or sell as a purchase.";
     TooManyTags = 30, "too_many_tags", NewId,
         "The wallet has as many bands as a wallet can have. No request gets this answer; journals name it.",
         "Show the text of an unknown decline.";

@@ -53,7 +53,7 @@ codes! {
         "The tag can't be told from another one; it can't be opened.",
         "Take another wristband.";
     Unsupported = 79, "unsupported", Useless,
-        "The server does not know this command, tender, mark or version.",
+        "The server does not know this command, tender, mark or version, or the festival does not allow such a hold.",
         "Show that the software must be brought to the server's version.";
     WrongTill = 80, "wrong_till", Useless,
         "The device is not assigned to this till.",

@@ -71,6 +71,9 @@ fn shape(
         Command::BlockTag => Request::block_tag(id, name, 7),
         Command::UnblockTag => Request::unblock_tag(id, name, 7),
         Command::PayOut => Request::pay_out(id, other.device(), amount, 7),
+        Command::Authorise => Request::authorise(id, name, amount, 1 + u32::from(name.uid().padded()[0])),
+        Command::Capture => Request { amount, ..Request::capture(id, name, other, &[]) },
+        Command::ReleaseHold => Request::release_hold(id, name, other),
     }
 }
 
@@ -96,7 +99,7 @@ pub fn request() -> impl Strategy<Value = Owned> {
                 happened,
                 ..shape(command, id, name, second, other, amount, bonus)
             };
-            let lines = if command == Command::Purchase { lines } else { vec![] };
+            let lines = if command.sells() { lines } else { vec![] };
             Owned { request, lines }
         },
     )
