@@ -13,7 +13,7 @@ mod swarm;
 mod terminal;
 
 pub use judge::Ending;
-pub use swarm::{Counts, Errands, Swarm};
+pub use swarm::{Counts, Errands, Impatience, Swarm};
 pub use terminal::{Habits, Settled, Terminal};
 
 use wire::{Command, RequestId, WireError};

@@ -35,6 +35,24 @@ pub trait Errands {
 
     /// A request's ending is known.
     fn settled(&mut self, place: usize, settled: &Settled<'_>);
+
+    /// A request of a terminal that its barman will wait for no longer, and what he does then. Asked after each
+    /// round of a terminal until it gives none.
+    fn impatient(&mut self, _place: usize) -> Option<(RequestId, Impatience)> {
+        None
+    }
+
+    /// A request is given up; its cancel leaves after this.
+    fn gives_up(&mut self, _place: usize, _id: RequestId) {}
+}
+
+/// What a barman does who waits no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Impatience {
+    /// He gives the sale up.
+    GiveUp,
+    /// He asks what became of it.
+    LookUp,
 }
 
 /// What has happened so far.
@@ -257,6 +275,13 @@ impl Swarm {
                 }
                 self.counts.asked += 1;
             }
+            while let Some((id, what)) = errands.impatient(place) {
+                match what {
+                    Impatience::GiveUp => link.terminal.give_up(id),
+                    Impatience::LookUp => link.terminal.look_up(id),
+                }
+            }
+            link.terminal.take_given_up().for_each(|id| errands.gives_up(place, id));
             link.terminal.fill(now, &mut link.output)?;
         }
         self.flush(place)

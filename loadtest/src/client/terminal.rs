@@ -72,6 +72,8 @@ pub struct Terminal {
     phase: Phase,
     flight: Flight,
     queue: VecDeque<u64>,
+    // Given up since the caller last asked; their cancels have not left before that.
+    given_up: Vec<RequestId>,
     most_in_flight: usize,
     frame_requests: u16,
     frame_body: usize,
@@ -97,6 +99,7 @@ impl Terminal {
             phase: Phase::Offline,
             flight: Flight::new(capacity),
             queue: VecDeque::with_capacity(capacity),
+            given_up: Vec::new(),
             most_in_flight: capacity,
             frame_requests: 1,
             frame_body: 0,
@@ -202,25 +205,25 @@ impl Terminal {
         Some(id)
     }
 
-    /// Takes up a request from the durable store after a restart: it may have been sent, so it is in doubt. False
-    /// when the bytes are not one of this device's requests or there is no room.
-    pub fn restore(&mut self, now_ns: u64, token: u64, bytes: &[u8]) -> bool {
-        let Some(Ok(view)) = RequestView::parse(bytes) else { return false };
+    /// Takes up a request from the durable store after a restart: it may have been sent, so it is in doubt. Its id;
+    /// none when the bytes are not one of this device's requests or there is no room.
+    pub fn restore(&mut self, now_ns: u64, token: u64, bytes: &[u8]) -> Option<RequestId> {
+        let Some(Ok(view)) = RequestView::parse(bytes) else { return None };
         let (id, command, name) = (view.id(), view.command(), view.owned_name());
         if id.device() != self.device
             || command.names_its_target()
             || self.flight.find(id.counter()).is_some()
         {
-            return false;
+            return None;
         }
-        let Some(slot) = self.flight.take_place(id) else { return false };
+        let slot = self.flight.take_place(id)?;
         slot.bytes.extend_from_slice(bytes);
         (slot.name, slot.command, slot.token) = (name, command, token);
         (slot.since_ns, slot.doubt, slot.queued) = (now_ns, true, true);
         self.counter = self.counter.max(id.counter() + 1);
         self.queue.push_back(id.counter());
         self.nearest_ns = now_ns;
-        true
+        Some(id)
     }
 
     /// Gives a request up: from now on its cancel is sent until it is answered.
@@ -230,7 +233,23 @@ impl Terminal {
             return;
         }
         slot.turn_to(Step::Cancelling);
+        self.given_up.push(id);
         self.enqueue(id.counter());
+    }
+
+    /// Asks what became of a request that is out: what it came to, or, if the server never saw it, its cancel.
+    pub fn look_up(&mut self, id: RequestId) {
+        let Some(slot) = self.flight.find(id.counter()).filter(|slot| !slot.settled) else { return };
+        if slot.step == Step::Asking && slot.command.consumes_id() {
+            slot.turn_to(Step::LookingUp);
+            self.enqueue(id.counter());
+        }
+    }
+
+    /// What was given up since this was last called, for a caller that keeps it: before [`Terminal::fill`], so that
+    /// no cancel leaves which its books do not know.
+    pub fn take_given_up(&mut self) -> impl Iterator<Item = RequestId> + '_ {
+        self.given_up.drain(..)
     }
 
     fn enqueue(&mut self, counter: u64) {
@@ -294,12 +313,13 @@ impl Terminal {
     fn take_due(&mut self, now_ns: u64) {
         let gives_up_after = self.habits.give_up_ns.unwrap_or(NEVER);
         let mut nearest = NEVER;
-        let queue = &mut self.queue;
+        let (queue, given_up) = (&mut self.queue, &mut self.given_up);
         for slot in self.flight.all() {
             let gives_up = slot.since_ns.saturating_add(gives_up_after);
             let may_give_up = slot.step != Step::Cancelling && slot.command.consumes_id();
             if may_give_up && gives_up <= now_ns {
                 slot.turn_to(Step::Cancelling);
+                given_up.push(slot.id);
                 slot.due_ns = now_ns;
             } else if may_give_up {
                 nearest = nearest.min(gives_up);
@@ -448,6 +468,7 @@ impl Terminal {
             }
             Verdict::Cancel => {
                 slot.turn_to(Step::Cancelling);
+                self.given_up.push(answer.id);
                 self.enqueue(counter);
             }
         }

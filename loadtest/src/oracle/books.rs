@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use wire::codes::DONE;
 use wire::{Answer, Class, Command, Decline, Position, RequestId, RequestView};
 
 use super::log::Entry;
@@ -22,10 +23,56 @@ pub struct Asked {
     pub delta: i64,
     /// The sale that a void takes back.
     pub target: RequestId,
-    /// The first answer that decided it.
+    /// The first answer that decided it; once it was given up, what its cancel says that the id has come to.
     pub answer: Option<Answer>,
+    /// It was given up: its cancel may have left.
+    pub given_up: bool,
+    /// The first answer to its cancel.
+    pub cancel: Option<Answer>,
     /// It was refused for good: nothing can settle it any more.
     pub refused: bool,
+}
+
+impl Asked {
+    /// It took effect and was taken back: its own record lies somewhere before its cancel's.
+    pub fn taken_back(&self) -> bool {
+        self.cancel.is_some_and(|cancel| is(&cancel, Class::Applied, Decline::Cancelled))
+    }
+
+    /// Its id was closed before it came: it has no record of its own.
+    pub fn burned(&self) -> bool {
+        self.cancel.is_some_and(|cancel| is(&cancel, Class::Applied, Decline::Burned))
+    }
+
+    /// Takes an answer to its cancel; what of it can't be.
+    fn cancelled(&mut self, answer: &Answer) -> Option<String> {
+        let id = answer.id;
+        if let Some(first) = &self.cancel {
+            let changed = !same(first, answer);
+            return changed.then(|| format!("the cancel of {id} was answered {first:?}, then {answer:?}"));
+        }
+        self.cancel = Some(*answer);
+        // Applied, it says what has become of the id; declined, that the request stands where it stood.
+        let now = match answer.class {
+            Class::Applied => Answer { class: Class::Declined, ..*answer },
+            _ => Answer { class: Class::Applied, code: DONE, ..*answer },
+        };
+        let before = self.answer.replace(now);
+        let possible = before
+            .is_none_or(|before| same(&before, &now) || before.class == Class::Applied && self.taken_back());
+        let unasked = (!self.given_up).then(|| format!("{id} was cancelled, which nobody asked for"));
+        unasked.or_else(|| {
+            (!possible).then(|| format!("{id} was answered {before:?} and given up with {answer:?}"))
+        })
+    }
+}
+
+fn is(answer: &Answer, class: Class, code: Decline) -> bool {
+    answer.class == class && answer.code == code.number()
+}
+
+fn name(answer: &Answer) -> &'static str {
+    wire::codes::name(answer.code)
 }
 
 /// Everything that was asked and answered.
@@ -50,6 +97,7 @@ impl Books {
             match entry {
                 Entry::Asked(bytes) => books.asked(bytes),
                 Entry::Answered(answer) => books.answered(answer),
+                Entry::GivenUp(id) => books.gave_up(*id),
             }
         }
         books
@@ -72,7 +120,20 @@ impl Books {
         };
         let (command, target) = (view.command(), view.target());
         let (uid, bytes) = (view.uid().to_vec(), bytes.to_vec());
-        self.requests.insert(id, Asked { bytes, command, uid, delta, target, answer: None, refused: false });
+        self.requests.insert(
+            id,
+            Asked {
+                bytes,
+                command,
+                uid,
+                delta,
+                target,
+                answer: None,
+                given_up: false,
+                cancel: None,
+                refused: false,
+            },
+        );
         self.order.push(id);
     }
 
@@ -95,6 +156,14 @@ impl Books {
         if !decides(answer) {
             return;
         }
+        if answer.command == Command::Cancel.number() {
+            self.contradictions.extend(asked.cancelled(answer));
+            return;
+        }
+        let closed = matches!(Decline::from_u16(answer.code), Some(Decline::Cancelled | Decline::Burned));
+        if closed && !asked.given_up {
+            self.contradictions.push(format!("{} is {}, but nobody gave it up", answer.id, name(answer)));
+        }
         match &asked.answer {
             None => asked.answer = Some(*answer),
             // What is read may change; what is decided may not.
@@ -102,6 +171,14 @@ impl Books {
                 self.contradictions.push(format!("{} was answered {first:?}, then {answer:?}", answer.id));
             }
             Some(_) => {}
+        }
+    }
+
+    /// A request is given up.
+    pub fn gave_up(&mut self, id: RequestId) {
+        match self.requests.get_mut(&id) {
+            Some(asked) => asked.given_up = true,
+            None => self.contradictions.push(format!("the oracle itself gave {id} up without asking it")),
         }
     }
 
@@ -200,6 +277,8 @@ impl Books {
         found: &mut Vec<String>,
     ) {
         let mut balance = 0;
+        let mut hidden =
+            Hidden::of(history.iter().map(|(position, _, asked)| (*position, self.taken_from(asked))));
         let shard = history.first().map(|(position, ..)| position.shard());
         for (position, id, asked) in history {
             let Some(answer) = asked.answer else { continue };
@@ -215,7 +294,8 @@ impl Books {
             if answer.class == Class::Applied {
                 balance += self.delta(asked);
             }
-            if answer.balance != balance {
+            hidden.passed(*position);
+            if !hidden.explains(answer.balance - balance) {
                 found.push(format!(
                     "{id} at {position:?} says {} where its wallet's history gives {balance}",
                     answer.balance
@@ -223,10 +303,16 @@ impl Books {
                 balance = answer.balance;
             }
             let poor = Decline::InsufficientFunds.number();
-            if answer.class == Class::Declined && answer.code == poor && balance + asked.delta >= 0 {
-                found.push(format!("{id} was declined for want of money with {balance} in the wallet"));
+            if answer.class == Class::Declined && answer.code == poor && answer.balance + asked.delta >= 0 {
+                let held = answer.balance;
+                found.push(format!("{id} was declined for want of money with {held} in the wallet"));
             }
         }
+    }
+
+    /// What a request moved before its cancel moved it back; 0 for all others.
+    fn taken_from(&self, asked: &Asked) -> i64 {
+        if asked.taken_back() { self.delta(asked) } else { 0 }
     }
 
     fn check_voids(&self, found: &mut Vec<String>) {
@@ -236,7 +322,55 @@ impl Books {
             if asked.command == Command::Void && applied && !voided.insert(asked.target) {
                 found.push(format!("{id} took sale {} back a second time", asked.target));
             }
+            let sale = self.requests.get(&asked.target);
+            if asked.command == Command::Void && applied && sale.is_some_and(Asked::taken_back) {
+                found.push(format!("{id} took sale {} back, and so did its cancel", asked.target));
+            }
         }
+    }
+}
+
+/// What requests moved that were taken back afterwards. Nobody was told where their own records lie: somewhere before
+/// their cancels', so that each balance in between may hold what they moved, or not.
+#[derive(Debug, Default)]
+struct Hidden {
+    /// The position of the cancel, and the amount.
+    moved: Vec<(Position, i64)>,
+    /// Every sum of amounts that may still be in a balance.
+    sums: Vec<i64>,
+}
+
+/// Of more than so many at a time the sums are too many to tell anything: then a balance is not judged.
+const MOST_HIDDEN: usize = 10;
+
+impl Hidden {
+    fn of(moved: impl Iterator<Item = (Position, i64)>) -> Self {
+        let mut hidden = Self { moved: moved.filter(|(_, amount)| *amount != 0).collect(), sums: Vec::new() };
+        hidden.add_up();
+        hidden
+    }
+
+    /// The history is at this record: what was taken back up to here is in no balance any more.
+    fn passed(&mut self, position: Position) {
+        let before = self.moved.len();
+        self.moved.retain(|(cancel, _)| *cancel > position);
+        if self.moved.len() != before {
+            self.add_up();
+        }
+    }
+
+    fn add_up(&mut self) {
+        self.sums = vec![0];
+        if self.moved.len() <= MOST_HIDDEN {
+            for (_, amount) in &self.moved {
+                let with: Vec<i64> = self.sums.iter().map(|sum| sum + amount).collect();
+                self.sums.extend(with);
+            }
+        }
+    }
+
+    fn explains(&self, difference: i64) -> bool {
+        self.moved.len() > MOST_HIDDEN || self.sums.contains(&difference)
     }
 }
 

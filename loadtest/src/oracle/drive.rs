@@ -1,5 +1,6 @@
 //! Owns: what the oracle asks: openings, top-ups, sales (some on the same few wallets from many tills at once), voids
-//! and reads, as fast as the server takes them, until a connection breaks or the time is over.
+//! and reads, as fast as the server takes them, until a connection breaks or the time is over; and what it gives up
+//! or looks up while it is out.
 //! Must never: send a request that is not in its file; go on when its file can't be written.
 //! Laws: gives L2, L3, L4, L9 something to break.
 
@@ -13,10 +14,10 @@ use wire::{Class, Command, Flags, Line, Request, RequestId, Tender, Uid};
 
 use super::books::Books;
 use super::log::OracleLog;
-use crate::client::{Errands, Habits, Settled, Swarm};
+use crate::client::{Ending, Errands, Habits, Impatience, Settled, Swarm};
 use crate::error::{LoadError, Result};
 use crate::festival_file::Festival;
-use crate::num::count;
+use crate::num::{SECOND_NS, count};
 use crate::traffic::uid_of;
 
 /// How the oracle drives.
@@ -51,6 +52,10 @@ pub struct Driven {
     pub acknowledged: u64,
     /// Of these, neither answered nor refused.
     pub unanswered: u64,
+    /// Of all, given up after they took effect, and before they came.
+    pub taken_back: u64,
+    /// The latter.
+    pub burned: u64,
     /// Connections that broke.
     pub breaks: u64,
     /// What can't be.
@@ -62,6 +67,13 @@ const FUND: i64 = 10_000_000;
 
 /// Wallets on which every tenth sale falls, from all tills at once.
 const HOT: u32 = 8;
+
+/// A terminal that has waited so long for a request gives it up by itself.
+const PATIENCE_NS: u64 = 10 * SECOND_NS;
+
+/// Of so many requests one is given up or looked up while it is out. Rarely: stragglers of burned ids are declines, and
+/// a device has a few dozen of those in a minute.
+const IMPATIENT: u16 = 500;
 
 /// Sales that a void picks from.
 const RECENT: usize = 4_096;
@@ -78,6 +90,9 @@ pub(super) struct Asker<'a> {
     to_fund: VecDeque<u32>,
     funded: Vec<u32>,
     recent: VecDeque<(RequestId, u32)>,
+    // By place: what waits no longer, and what will not in the terminal's next round.
+    ripe: Vec<(usize, RequestId, Impatience)>,
+    ripening: Vec<(usize, RequestId, Impatience)>,
     lines: Vec<Line>,
     bytes: Vec<u8>,
     rng: fastrand::Rng,
@@ -105,6 +120,8 @@ impl<'a> Asker<'a> {
             to_fund: VecDeque::new(),
             funded: Vec::new(),
             recent: VecDeque::new(),
+            ripe: Vec::new(),
+            ripening: Vec::new(),
             lines: Vec::new(),
             bytes: Vec::new(),
             rng: fastrand::Rng::with_seed(drive.seed),
@@ -194,6 +211,21 @@ impl<'a> Asker<'a> {
         self.failure.get_or_insert(error);
     }
 
+    /// Now and then nobody waits for an answer: the request is given up before it leaves or while it is out, or is
+    /// looked up. A wallet's opening and its first money are waited for.
+    fn lose_patience(&mut self, place: usize, id: RequestId, request: &Request<'_>) {
+        let first_money = request.command == Command::TopUp && request.amount == FUND;
+        let waits = first_money || matches!(request.command, Command::OpenWallet | Command::Balance);
+        if waits || self.rng.u16(0..IMPATIENT) != 0 {
+            return;
+        }
+        match self.rng.u8(0..4) {
+            0 => self.ripe.push((place, id, Impatience::GiveUp)),
+            1 | 2 => self.ripening.push((place, id, Impatience::GiveUp)),
+            _ => self.ripening.push((place, id, Impatience::LookUp)),
+        }
+    }
+
     /// Writes what is about to be sent; only then may it leave.
     fn write_down(&mut self, request: &Request<'_>) -> bool {
         self.bytes.clear();
@@ -215,6 +247,7 @@ impl Errands for Asker<'_> {
         if place >= self.sellers {
             let (mut request, wallet) = self.errand(id)?;
             request.till = till;
+            self.lose_patience(place, id, &request);
             return self.write_down(&request).then_some((request, u64::from(wallet)));
         }
         let (wallet, flags) = self.sale(till)?;
@@ -222,6 +255,7 @@ impl Errands for Asker<'_> {
         let mut request = Request::purchase(id, self.uid(wallet)?, &lines);
         (request.flags, request.till) = (flags, till);
         let written = self.write_down(&request);
+        self.lose_patience(place, id, &request);
         self.lines = lines;
         // The same request again, now borrowing from where its lines lie for good.
         let mut request = Request::purchase(id, self.uid(wallet)?, &self.lines);
@@ -236,7 +270,7 @@ impl Errands for Asker<'_> {
         }
         self.books.answered(&settled.answer);
         let Ok(wallet) = u32::try_from(settled.token) else { return };
-        if settled.answer.class != Class::Applied {
+        if settled.ending != Ending::Answered || settled.answer.class != Class::Applied {
             return;
         }
         match settled.command {
@@ -251,6 +285,27 @@ impl Errands for Asker<'_> {
             }
             _ => {}
         }
+    }
+
+    fn impatient(&mut self, place: usize) -> Option<(RequestId, Impatience)> {
+        if let Some(at) = self.ripe.iter().position(|(of, ..)| *of == place) {
+            let (_, id, what) = self.ripe.swap_remove(at);
+            return Some((id, what));
+        }
+        // Its next round comes with its next answers: by then the request has left.
+        let (mine, others) =
+            std::mem::take(&mut self.ripening).into_iter().partition(|(of, ..)| *of == place);
+        self.ripening = others;
+        let mine: Vec<_> = mine;
+        self.ripe.extend(mine);
+        None
+    }
+
+    fn gives_up(&mut self, _: usize, id: RequestId) {
+        if let Err(error) = self.log.given_up(id) {
+            self.fail(error);
+        }
+        self.books.gave_up(id);
     }
 }
 
@@ -271,7 +326,8 @@ pub(super) fn devices(drive: &Drive, books: &Books) -> Vec<(u32, u64)> {
 /// Asks until the time is over or, on demand, the first connection breaks.
 pub fn drive(drive: &Drive, log: &mut OracleLog, books: Books) -> Result<(Driven, Books)> {
     let devices = devices(drive, &books);
-    let habits = Habits { festival: drive.festival.id, in_flight: drive.in_flight, give_up_ns: None };
+    let habits =
+        Habits { festival: drive.festival.id, in_flight: drive.in_flight, give_up_ns: Some(PATIENCE_NS) };
     let system = |error: crate::client::ClientError| LoadError::Server(format!("failed the oracle: {error}"));
     let mut swarm = Swarm::new(drive.address, habits, &devices, drive.seed).map_err(system)?;
     let failed = Cell::new(false);
@@ -309,6 +365,8 @@ fn driven(books: &Books, breaks: u64) -> Driven {
         asked: count(books.len()),
         acknowledged,
         unanswered,
+        taken_back: count(books.in_order().filter(|(_, asked)| asked.taken_back()).count()),
+        burned: count(books.in_order().filter(|(_, asked)| asked.burned()).count()),
         breaks,
         contradictions: books.contradictions(),
     }

@@ -2,7 +2,8 @@
 //! Must never: rewrite a byte; buffer in memory what it calls written.
 //! Laws: it is the witness for L3 and L4.
 //!
-//! Entries: `1`, length (u16), the request's bytes; or `2`, the answer's 32 bytes.
+//! Entries: `1`, length (u16), the request's bytes; `2`, the answer's 32 bytes; or `3`, the id (u64) of a request that is
+//! given up: its cancel may leave from now on.
 //! Little-endian. A torn last entry (the oracle itself was ended) is cut off.
 
 use std::fs::{File, OpenOptions};
@@ -10,13 +11,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use wire::limits::ANSWER;
-use wire::{Answer, RequestView};
+use wire::{Answer, RequestId, RequestView};
 
 use crate::error::{LoadError, Result};
 use crate::num::count;
 
 const ASKED: u8 = 1;
 const ANSWERED: u8 = 2;
+const GIVEN_UP: u8 = 3;
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum Entry {
     Asked(Vec<u8>),
     /// An answer came.
     Answered(Answer),
+    /// A cancel is about to be sent.
+    GivenUp(RequestId),
 }
 
 /// The file, open for appending.
@@ -63,6 +67,14 @@ impl OracleLog {
         self.file.write_all(&self.bytes).map_err(LoadError::file("append to", &self.path))
     }
 
+    /// Writes that a request is given up; only then may its cancel be sent.
+    pub fn given_up(&mut self, id: RequestId) -> Result<()> {
+        self.bytes.clear();
+        self.bytes.push(GIVEN_UP);
+        self.bytes.extend_from_slice(&id.raw().to_le_bytes());
+        self.file.write_all(&self.bytes).map_err(LoadError::file("append to", &self.path))
+    }
+
     /// Writes an answer; only then does it count.
     pub fn answered(&mut self, answer: &Answer) -> Result<()> {
         self.bytes.clear();
@@ -91,6 +103,11 @@ fn parse(bytes: &[u8]) -> std::result::Result<(Vec<Entry>, usize), String> {
                 let Some(answer) = rest.first_chunk::<ANSWER>() else { break };
                 at += 1 + ANSWER;
                 Entry::Answered(Answer::decode(answer, 0).map_err(|error| error.to_string())?)
+            }
+            GIVEN_UP => {
+                let Some(id) = rest.first_chunk::<8>() else { break };
+                at += 9;
+                Entry::GivenUp(RequestId::from_raw(u64::from_le_bytes(*id)))
             }
             other => {
                 return Err(format!("entry at byte {at} is of unknown kind {other}; the file is damaged"));

@@ -40,6 +40,10 @@ pub struct Outcome {
     pub unanswered: u64,
     /// Of these, settled after the restart.
     pub settled: u64,
+    /// Requests given up after they took effect, of all rounds.
+    pub taken_back: u64,
+    /// Requests given up before they came.
+    pub burned: u64,
     /// Balances read and compared, over all rounds.
     pub wallets_read: u64,
     /// What can't be. Empty when all is well.
@@ -49,9 +53,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether the server kept all it said and the oracle would have seen it if not.
+    /// Whether the server kept all it said, cancels included, and the oracle would have seen it if not.
     pub fn is_good(&self) -> bool {
-        self.contradictions.is_empty() && self.settled == self.unanswered && self.found_of_a_loss > 0
+        let given_up = self.taken_back > 0 && self.burned > 0;
+        given_up
+            && self.contradictions.is_empty()
+            && self.settled == self.unanswered
+            && self.found_of_a_loss > 0
     }
 }
 
@@ -62,6 +70,8 @@ impl Rounds {
             asked: 0,
             unanswered: 0,
             settled: 0,
+            taken_back: 0,
+            burned: 0,
             wallets_read: 0,
             contradictions: Vec::new(),
             found_of_a_loss: 0,
@@ -106,12 +116,18 @@ impl Rounds {
         let number = |from: &Value, name: &str| from[name].as_u64().unwrap_or(0);
         let (asked, unanswered) = (number(&driven, "asked"), number(&driven, "unanswered"));
         outcome.asked = asked;
+        (outcome.taken_back, outcome.burned) = (number(&driven, "taken_back"), number(&driven, "burned"));
         outcome.unanswered += number(&settled, "unknown");
         outcome.settled += number(&settled, "settled");
         outcome.wallets_read += number(&settled, "wallets_read");
         Ok(format!(
-            "round {round}: {asked} asked, killed with {unanswered} unanswered, {} settled, {} asked again, {} balances read",
-            settled["settled"], settled["asked_again"], settled["wallets_read"],
+            "round {round}: {asked} asked, killed with {unanswered} unanswered, {} settled, {} asked again, \
+             {} cancelled, {} burned, {} balances read",
+            settled["settled"],
+            settled["asked_again"],
+            outcome.taken_back,
+            outcome.burned,
+            settled["wallets_read"],
         ))
     }
 

@@ -1,5 +1,5 @@
-//! Owns: after a restart: every unanswered request again under its own id, answered ones again for the same answer,
-//! every balance read and compared.
+//! Owns: after a restart: every unanswered request again under its own id (or looked up, or, where a barman had given
+//! it up, its cancel), answered ones and cancels again for the same answer, every balance read and compared.
 //! Must never: make a new id for an old request; end with a request unsettled and call it settled.
 //! Laws: checks L3, L4 and L9 from outside.
 
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use wire::{Request, RequestId, Uid};
 
-use super::books::Books;
+use super::books::{Asked, Books};
 use super::drive::{Drive, devices};
 use super::log::OracleLog;
-use crate::client::{ClientError, Errands, Habits, Settled, Swarm};
+use crate::client::{ClientError, Errands, Habits, Impatience, Settled, Swarm};
 use crate::error::{LoadError, Result};
 use crate::num::count;
 
@@ -85,6 +85,13 @@ impl Errands for Settler<'_> {
             self.read.insert(uid.as_bytes().to_vec(), settled.answer.balance);
         }
     }
+
+    fn gives_up(&mut self, _: usize, id: RequestId) {
+        if let Err(error) = self.log.given_up(id) {
+            self.fail(error);
+        }
+        self.books.gave_up(id);
+    }
 }
 
 /// Settles what an oracle's file holds with a server.
@@ -92,8 +99,8 @@ pub fn settle(drive: &Drive, log: &mut OracleLog, books: Books) -> Result<(Settl
     let devices = devices(drive, &books);
     let habits = Habits { festival: drive.festival.id, in_flight: IN_FLIGHT, give_up_ns: None };
     let mut swarm = Swarm::new(drive.address, habits, &devices, drive.seed).map_err(broke)?;
-    let (unknown, again) = queues(&books);
-    let (unknown_count, asked_again) = (total(&unknown), total(&again));
+    let [unknown, again, cancels] = queues(&books);
+    let (unknown_count, asked_again) = (total(&unknown), total(&again) + total(&cancels));
     let failed = Cell::new(false);
     let mut settler = Settler {
         log,
@@ -105,9 +112,9 @@ pub fn settle(drive: &Drive, log: &mut OracleLog, books: Books) -> Result<(Settl
         failure: None,
         bytes: Vec::new(),
     };
-    for queue in [unknown, again] {
-        ask_all(&mut swarm, &mut settler, &devices, queue)?;
-    }
+    ask_all(&mut swarm, &mut settler, &devices, unknown, in_doubt)?;
+    ask_all(&mut swarm, &mut settler, &devices, again, |_, _| None)?;
+    ask_all(&mut swarm, &mut settler, &devices, cancels, |_, _| Some(Impatience::GiveUp))?;
     let still = count(settler.books.unknown().count());
     settler.to_read = settler.books.balances().keys().filter_map(|uid| Uid::new(uid)).collect();
     let wallets = count(settler.to_read.len());
@@ -140,9 +147,18 @@ pub fn statement_differences(books: &Books, read: &BTreeMap<Vec<u8>, i64>) -> Ve
 
 type Queues = BTreeMap<u32, VecDeque<Vec<u8>>>;
 
-/// By device: what has no answer, and the newest of what has one.
-fn queues(books: &Books) -> (Queues, Queues) {
-    let (mut unknown, mut again) = (Queues::new(), Queues::new());
+/// What is done about a request in doubt: a cancel goes on; of the others every third is looked up, and burned if the
+/// server has not seen it.
+fn in_doubt(id: RequestId, asked: &Asked) -> Option<Impatience> {
+    if asked.given_up {
+        return Some(Impatience::GiveUp);
+    }
+    id.counter().is_multiple_of(3).then_some(Impatience::LookUp)
+}
+
+/// By device: what has no answer, the newest of what has one, and of what has a cancel.
+fn queues(books: &Books) -> [Queues; 3] {
+    let (mut unknown, mut again, mut cancels) = (Queues::new(), Queues::new(), Queues::new());
     for (id, asked) in books.unknown() {
         unknown.entry(id.device()).or_default().push_back(asked.bytes.clone());
     }
@@ -152,20 +168,26 @@ fn queues(books: &Books) -> (Queues, Queues) {
         if decided && queue.len() < AGAIN {
             queue.push_back(asked.bytes.clone());
         }
+        let queue = cancels.entry(id.device()).or_default();
+        if asked.cancel.is_some() && queue.len() < AGAIN {
+            queue.push_back(asked.bytes.clone());
+        }
     }
-    (unknown, again)
+    [unknown, again, cancels]
 }
 
 fn total(queues: &Queues) -> u64 {
     count(queues.values().map(VecDeque::len).sum())
 }
 
-/// Sends each of these under its own id, as many at a time as the terminals hold.
+/// Sends each of these under its own id, or what is to be asked about it instead, as many at a time as the terminals
+/// hold.
 fn ask_all(
     swarm: &mut Swarm,
     settler: &mut Settler<'_>,
     devices: &[(u32, u64)],
     mut queues: Queues,
+    instead: impl Fn(RequestId, &Asked) -> Option<Impatience>,
 ) -> Result<()> {
     while queues.values().any(|queue| !queue.is_empty()) {
         let mut target = swarm.counts().settled();
@@ -174,9 +196,12 @@ fn ask_all(
         for (place, (device, _)) in devices.iter().enumerate() {
             let Some(queue) = queues.get_mut(device) else { continue };
             while let Some(bytes) = queue.front() {
-                let taken = swarm.terminal_mut(place).is_some_and(|terminal| terminal.restore(now, 0, bytes));
-                if !taken {
-                    break;
+                let Some(terminal) = swarm.terminal_mut(place) else { break };
+                let Some(id) = terminal.restore(now, 0, bytes) else { break };
+                match settler.books.get(id).and_then(|asked| instead(id, asked)) {
+                    Some(Impatience::GiveUp) => terminal.give_up(id),
+                    Some(Impatience::LookUp) => terminal.look_up(id),
+                    None => {}
                 }
                 queue.pop_front();
                 target += 1;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use serde_json::json;
-use wire::{Answer, Command, Decline, Line, Position, Refusal, Request, RequestId, Tender, Uid};
+use wire::{Answer, Class, Command, Decline, Line, Position, Refusal, Request, RequestId, Tender, Uid};
 
 use super::books::Books;
 use super::log::{Entry, OracleLog};
@@ -155,6 +155,107 @@ fn an_unanswered_request_leaves_its_wallet_open_and_no_complaint() {
     assert!(!Books::of(&entries).contradictions().is_empty(), "booked after 7, so 7 can't have seen it");
 }
 
+/// A sale of 6.50 (id 6, record 7) between two others, given up (record 9) while its answer was on its way.
+fn given_up(cancel: Answer, between: i64) -> Vec<Entry> {
+    let mut entries = script();
+    entries.push(asked(&Request::purchase(id(6), uid(1), &line(650))));
+    entries.push(asked(&Request::purchase(id(7), uid(1), &line(100))));
+    entries.push(applied(7, Command::Purchase, 8, between));
+    entries.push(Entry::GivenUp(id(6)));
+    entries.push(Entry::Answered(cancel));
+    entries
+}
+
+fn cancel(class: Class, code: u16, at: u64, balance: i64) -> Answer {
+    let position = Position::new(3, at).unwrap();
+    Answer { class, code, ..Answer::applied(id(6), Command::Cancel.number(), position, balance) }
+}
+
+fn again(class: Class, code: u16, at: u64, balance: i64) -> Entry {
+    Entry::Answered(Answer { command: Command::Purchase.number(), ..cancel(class, code, at, balance) })
+}
+
+/// A barman who gave up and was told "cancelled" must find nothing of the sale, whatever crashed in between.
+#[test]
+fn what_was_given_up_moves_nothing_and_says_so_for_ever() {
+    let (gone, burned) = (Decline::Cancelled.number(), Decline::Burned.number());
+    let back = cancel(Class::Applied, gone, 9, 4_500);
+    // The sale's own record is before the other one or after it: nobody was told.
+    for between in [3_850, 4_500] {
+        let entries = given_up(back, between);
+        let books = Books::of(&entries);
+        assert_eq!(books.contradictions(), Vec::<String>::new(), "{between}");
+        assert_eq!(books.balances(), BTreeMap::from([(vec![1; 7], 4_500)]));
+        assert_eq!(books.unknown().count(), 0);
+    }
+    assert!(
+        !Books::of(&given_up(back, 3_851)).contradictions().is_empty(),
+        "neither with the sale nor without"
+    );
+    only(
+        &Books::of(&given_up(cancel(Class::Applied, gone, 9, 3_850), 3_850)).contradictions(),
+        "history gives 4500",
+    );
+    let with = |more: Entry| {
+        let mut entries = given_up(back, 4_500);
+        entries.push(more);
+        Books::of(&entries).contradictions()
+    };
+    assert!(with(again(Class::Declined, gone, 9, 4_500)).is_empty());
+    assert!(with(Entry::Answered(back)).is_empty());
+    only(&with(again(Class::Applied, 0, 7, 3_950)), "was answered");
+    only(&with(again(Class::Declined, burned, 9, 4_500)), "was answered");
+    only(&with(Entry::Answered(cancel(Class::Applied, burned, 9, 4_500))), "the cancel of");
+}
+
+#[test]
+fn a_cancel_that_finds_a_no_or_comes_too_late_leaves_the_request_as_it_was() {
+    let (repeated, spent) = (Decline::LooksRepeated.number(), Decline::TopUpSpent.number());
+    let stands = Books::of(&given_up(cancel(Class::Declined, spent, 7, 3_950), 3_850));
+    assert_eq!(stands.contradictions(), Vec::<String>::new());
+    assert_eq!(stands.balances(), BTreeMap::from([(vec![1; 7], 3_850)]));
+    let no = Books::of(&given_up(cancel(Class::Applied, repeated, 7, 4_600), 4_500));
+    assert_eq!(no.contradictions(), Vec::<String>::new());
+    assert_eq!(no.balances(), BTreeMap::from([(vec![1; 7], 4_500)]));
+    let burned = Books::of(&given_up(cancel(Class::Applied, Decline::Burned.number(), 9, 4_500), 4_500));
+    assert_eq!(burned.contradictions(), Vec::<String>::new());
+    let moved = given_up(cancel(Class::Applied, Decline::Burned.number(), 9, 4_500), 3_850);
+    assert!(!Books::of(&moved).contradictions().is_empty(), "a burned sale was never in a balance");
+}
+
+#[test]
+fn what_nobody_gave_up_is_not_cancelled() {
+    let gone = Decline::Cancelled.number();
+    let unasked = |entry: Entry| {
+        let mut entries = given_up(cancel(Class::Applied, gone, 9, 4_500), 4_500);
+        entries.truncate(entries.len() - 2);
+        entries.push(entry);
+        Books::of(&entries).contradictions()
+    };
+    only(&unasked(Entry::Answered(cancel(Class::Applied, gone, 9, 4_500))), "nobody asked for");
+    only(&unasked(again(Class::Declined, gone, 9, 4_500)), "nobody gave it up");
+    only(&Books::of(&[Entry::GivenUp(id(6))]).contradictions(), "without asking");
+}
+
+#[test]
+fn the_verifier_must_count_what_was_cancelled_and_burned() {
+    let said = |kinds: serde_json::Value| json!({"exit": 0, "said": {"totals": [], "kinds": kinds}});
+    let of = |code: Decline, balance: i64, kinds: serde_json::Value| {
+        let books = Books::of(&given_up(cancel(Class::Applied, code.number(), 9, balance), 4_500));
+        let found = differences(&books, &said(kinds));
+        found.into_iter().filter(|found| found.contains("records")).collect::<Vec<_>>()
+    };
+    let kinds = |purchased: u64, cancelled: u64, burned: u64| {
+        json!({"wallet opened": 1, "topped up": 1, "purchased": purchased, "voided": 1,
+               "cancelled": cancelled, "burned": burned})
+    };
+    assert_eq!(of(Decline::Cancelled, 4_500, kinds(4, 1, 0)), Vec::<String>::new());
+    assert_eq!(of(Decline::Burned, 4_500, kinds(3, 0, 1)), Vec::<String>::new());
+    only(&of(Decline::Cancelled, 4_500, kinds(4, 2, 0)), "2 records \"cancelled\"");
+    only(&of(Decline::Burned, 4_500, kinds(3, 0, 0)), "0 records \"burned\"");
+    only(&of(Decline::Burned, 4_500, kinds(4, 0, 1)), "4 records \"purchased\"");
+}
+
 #[test]
 fn statements_are_held_against_the_answers() {
     let books = Books::of(&script());
@@ -182,7 +283,7 @@ fn the_verifiers_totals_are_held_against_the_answers() {
     only(&differences(&books, &json!({"exit": 1, "said": said(1_050, 2)["said"]})), "did not accept");
     assert_eq!(
         differences(&books, &json!({"exit": 0, "said": {}})).len(),
-        5,
+        7,
         "what is not said is not passed over"
     );
 }
@@ -191,24 +292,26 @@ fn the_verifiers_totals_are_held_against_the_answers() {
 fn the_file_is_read_back_and_a_torn_end_is_cut() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("oracle.log");
+    let written = given_up(cancel(Class::Applied, Decline::Burned.number(), 9, 4_500), 4_500);
     let (mut log, entries) = OracleLog::open(&path).unwrap();
     assert!(entries.is_empty());
-    for entry in script() {
+    for entry in written.clone() {
         match entry {
             Entry::Asked(bytes) => log.asked(&bytes).unwrap(),
             Entry::Answered(answer) => log.answered(&answer).unwrap(),
+            Entry::GivenUp(id) => log.given_up(id).unwrap(),
         }
     }
     drop(log);
     let whole = std::fs::metadata(&path).unwrap().len();
     std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&[2, 1, 2, 3]).unwrap();
     let (mut log, entries) = OracleLog::open(&path).unwrap();
-    assert_eq!(entries, script());
+    assert_eq!(entries, written);
     assert_eq!(std::fs::metadata(&path).unwrap().len(), whole);
-    let Entry::Answered(answer) = &script()[1] else { panic!() };
+    let Entry::Answered(answer) = &written[1] else { panic!() };
     log.answered(answer).unwrap();
     drop(log);
-    assert_eq!(OracleLog::open(&path).unwrap().1.len(), script().len() + 1);
+    assert_eq!(OracleLog::open(&path).unwrap().1.len(), written.len() + 1);
     std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&[77]).unwrap();
     assert!(OracleLog::open(&path).unwrap_err().to_string().contains("unknown kind 77"));
 }

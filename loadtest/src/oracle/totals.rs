@@ -75,19 +75,30 @@ pub fn differences(books: &Books, said: &Value) -> Vec<String> {
     for (command, kind) in KINDS {
         let recorded = |asked: &Asked| {
             let class = asked.answer.map(|answer| answer.class);
-            asked.command == command && matches!(class, Some(Class::Applied | Class::Declined))
+            let decided = matches!(class, Some(Class::Applied | Class::Declined));
+            asked.command == command && decided && !asked.burned()
         };
-        let answered = crate::num::count(books.in_order().filter(|(_, asked)| recorded(asked)).count());
-        match records_of(said, kind) {
-            None => found.push("the verifier counts no records per kind".to_owned()),
-            Some(records) if records != answered => {
-                found
-                    .push(format!("{records} records \"{kind}\" by the verifier, {answered} by the answers"));
-            }
-            Some(_) => {}
-        }
+        found.extend(records_differ(books, said, kind, recorded));
     }
+    // A cancel that found a no left nothing.
+    let cancelled = |asked: &Asked| {
+        asked.taken_back() || asked.cancel.is_some_and(|cancel| cancel.class == Class::Declined)
+    };
+    found.extend(records_differ(books, said, "cancelled", cancelled));
+    found.extend(records_differ(books, said, "burned", Asked::burned));
     found
+}
+
+/// Whether the verifier counts other records of a kind than there are requests that left one.
+fn records_differ(books: &Books, said: &Value, kind: &str, left: impl Fn(&Asked) -> bool) -> Option<String> {
+    let answered = crate::num::count(books.in_order().filter(|(_, asked)| left(asked)).count());
+    match records_of(said, kind) {
+        None => Some("the verifier counts no records per kind".to_owned()),
+        Some(records) if records != answered => {
+            Some(format!("{records} records \"{kind}\" by the verifier, {answered} by the answers"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// Which kind of record each command leaves, applied or declined.

@@ -182,7 +182,7 @@ impl Till {
         let device = self.bench.terminal.device();
         let mut fresh = Terminal::new(*self.bench.terminal.habits(), device, counter);
         for bytes in stored {
-            assert!(fresh.restore(self.bench.now, 77, &bytes));
+            assert!(fresh.restore(self.bench.now, 77, &bytes).is_some());
         }
         self.bench.terminal = fresh;
         if giving_up {

@@ -283,9 +283,9 @@ fn a_stored_request_is_taken_up_after_a_restart() {
     assert_eq!((stored.len(), stored[0].0), (1, id));
 
     let mut fresh = terminal(2, None);
-    assert!(fresh.restore(0, stored[0].1, &stored[0].2));
-    assert!(!fresh.restore(0, stored[0].1, &stored[0].2), "twice");
-    assert!(!fresh.restore(0, 0, &stored[0].2[..40]));
+    assert_eq!(fresh.restore(0, stored[0].1, &stored[0].2), Some(stored[0].0));
+    assert_eq!(fresh.restore(0, stored[0].1, &stored[0].2), None, "twice");
+    assert_eq!(fresh.restore(0, 0, &stored[0].2[..40]), None);
     assert_eq!(fresh.counter(), 2);
     bench.terminal = fresh;
     bench.connect();
