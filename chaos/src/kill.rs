@@ -121,6 +121,9 @@ struct Summary {
     resent: u64,
     compared: u64,
     decided: u64,
+    /// Requests given up after they took effect, and before they came.
+    cancelled: u64,
+    burned: u64,
     starts: usize,
     recovery_ms_p50: u64,
     recovery_ms_p99: u64,
@@ -205,6 +208,11 @@ fn campaign(args: &Args, place: &Path) -> Result<Summary, Trouble> {
         server = campaign.start()?;
     }
     campaign.sum_up(&mut summary);
+    if summary.wrong.is_empty() && summary.cancelled.min(summary.burned) == 0 {
+        return Err(Trouble::setup(
+            "no request was given up before it came, or none after: take more rounds",
+        ));
+    }
     Ok(summary)
 }
 
@@ -291,7 +299,9 @@ impl Campaign<'_> {
         summary.unanswered = rounds.iter().map(|round| round.unanswered).sum();
         summary.resent = rounds.iter().map(|round| round.resent).sum();
         summary.compared = rounds.iter().map(|round| round.compared).sum();
-        summary.decided = Books::of(&self.terminals).decided();
+        let books = Books::of(&self.terminals);
+        summary.decided = books.decided();
+        (summary.cancelled, summary.burned) = books.given_up();
         self.recoveries.sort_unstable();
         summary.starts = self.recoveries.len();
         let at = |per_cent: usize| self.recoveries.get((self.recoveries.len() * per_cent).div_ceil(100) - 1);
@@ -338,14 +348,16 @@ fn tell(args: &Args, summary: &Summary) -> u8 {
     } else {
         println!(
             "{} kills (seed {}): {} acknowledged, {} unknown at the kills, {} resent and decided once, \
-             {} compared byte by byte; {} decided in all",
+             {} compared byte by byte; {} decided in all, {} of them cancelled, {} burned",
             summary.rounds.len(),
             summary.seed,
             summary.acknowledged,
             summary.unanswered,
             summary.resent,
             summary.compared,
-            summary.decided
+            summary.decided,
+            summary.cancelled,
+            summary.burned
         );
         println!(
             "start to first welcome over {} starts: p50 {} ms, p99 {} ms",

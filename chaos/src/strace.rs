@@ -181,12 +181,12 @@ fn work(terminal: &mut Terminal, server: SocketAddr, most: usize) -> Result<(), 
 
 /// Reads a trace. Whatever a terminal knows to be decided must have been seen leaving.
 fn judged(trace: &Path, terminals: &[Terminal]) -> Result<Judge, Trouble> {
-    let mut judge = Judge::new(TERMINALS);
+    let mut judge = Judge::default();
     for line in BufReader::new(File::open(trace)?).lines() {
         judge.take(trace::read(&line?));
     }
     let decided = terminals.iter().flat_map(Terminal::orders).filter(|order| order.answer.is_some());
-    let unseen = decided.filter(|order| !judge.answered.contains(&order.id)).count();
+    let unseen = decided.filter(|order| !judge.answered.contains(&(order.id, order.is_cancel()))).count();
     if unseen > 0 {
         return Err(Trouble::setup(format!("{unseen} answers that terminals had are not in the trace")));
     }

@@ -28,6 +28,8 @@ pub enum What {
     Purchase(Vec<Line>),
     /// A sale of this terminal taken back, of this amount.
     Void(RequestId, i64),
+    /// This one of the terminal's orders given up, under its own id.
+    Cancel(usize),
 }
 
 /// A request and what became of it.
@@ -43,18 +45,20 @@ pub struct Order {
     pub answer: Option<Answer>,
     /// A sale that was asked to be taken back.
     voided: bool,
+    /// The order that gives this one up.
+    pub given_up: Option<usize>,
 }
 
 impl Order {
     /// Not sent yet.
     pub const fn new(id: RequestId, wallet: usize, what: What) -> Self {
-        Self { id, wallet, what, answer: None, voided: false }
+        Self { id, wallet, what, answer: None, voided: false, given_up: None }
     }
 
     /// What it adds to its wallet when it is applied: minor units.
     pub fn effect(&self) -> i64 {
         match &self.what {
-            What::Open => 0,
+            What::Open | What::Cancel(_) => 0,
             What::TopUp(amount) | What::Void(_, amount) => *amount,
             What::Purchase(lines) => -total(lines),
         }
@@ -72,7 +76,13 @@ impl Order {
             What::TopUp(_) => Command::TopUp,
             What::Purchase(_) => Command::Purchase,
             What::Void(..) => Command::Void,
+            What::Cancel(_) => Command::Cancel,
         }
+    }
+
+    /// Whether this is the cancel of another order.
+    pub const fn is_cancel(&self) -> bool {
+        matches!(self.what, What::Cancel(_))
     }
 
     fn push(&self, frame: &mut RequestsWriter<'_>) {
@@ -84,6 +94,7 @@ impl Order {
                 Request { flags: Flags::CONFIRM, ..Request::purchase(self.id, band, lines) }
             }
             What::Void(sale, _) => Request::void(self.id, band, *sale, 1),
+            What::Cancel(_) => Request::cancel(self.id, band),
         };
         // A window of requests is far below a frame's limits.
         frame.push(&request);
@@ -169,8 +180,8 @@ pub struct Terminal {
     device: u32,
     counter: u64,
     orders: Vec<Order>,
-    /// Orders whose answer is still to come, by id.
-    in_flight: HashMap<RequestId, usize>,
+    /// Orders whose answer is still to come, by id and whether it is a cancel: that carries the id it gives up.
+    in_flight: HashMap<(RequestId, bool), usize>,
     again: VecDeque<usize>,
     random: fastrand::Rng,
     /// The balance that the last answer about a wallet told.
@@ -261,7 +272,7 @@ impl Terminal {
         cut
     }
 
-    /// Sends what is not known again, until everything is decided. How many those were.
+    /// Sends what is not known (again), until everything is decided. How many those were.
     pub fn settle(&mut self, server: SocketAddr) -> Result<u64, Trouble> {
         let open = |order: &(usize, &Order)| order.1.answer.is_none();
         let open: Vec<usize> = self.orders.iter().enumerate().filter(open).map(|(at, _)| at).collect();
@@ -303,7 +314,7 @@ impl Terminal {
             batch.clear();
             while self.in_flight.len() < window {
                 let Some(at) = self.again.pop_front().or_else(|| next(self)) else { break };
-                self.in_flight.insert(self.orders[at].id, at);
+                self.in_flight.insert((self.orders[at].id, self.orders[at].is_cancel()), at);
                 batch.push(at);
             }
             if !batch.is_empty() {
@@ -328,7 +339,8 @@ impl Terminal {
 
     /// Takes an answer; whether it decides its request.
     fn take(&mut self, answer: &Answer) -> Result<bool, Trouble> {
-        let Some(at) = self.in_flight.remove(&answer.id) else {
+        let cancels = answer.command == Command::Cancel.number();
+        let Some(at) = self.in_flight.remove(&(answer.id, cancels)) else {
             return Err(Trouble::law("L4", format!("request {} was answered, but not in flight", answer.id)));
         };
         let order = &mut self.orders[at];
@@ -337,10 +349,12 @@ impl Terminal {
             Outcome::Refused(Refusal::Busy) => self.tally.busy += 1,
             Outcome::Applied | Outcome::Declined(_) if answer.command == order.command().number() => {
                 if let Some(first) = order.answer {
+                    let first = self.now_answered(at, &first);
                     self.tally.compare(&first, answer);
                 } else {
                     order.answer = Some(*answer);
                     self.seen.insert(order.wallet, answer.balance);
+                    self.straggle(at);
                 }
                 return Ok(true);
             }
@@ -348,6 +362,28 @@ impl Terminal {
         }
         self.again.push_back(at);
         Ok(false)
+    }
+
+    /// What a decided order is answered when it is sent again: its first answer, for ever; unless it was given
+    /// up, then what its cancel says has become of the id.
+    fn now_answered(&self, at: usize, first: &Answer) -> Answer {
+        let cancel = self.orders[at].given_up.and_then(|at| self.orders[at].answer);
+        match cancel {
+            Some(cancel) if cancel.class == Class::Applied => {
+                Answer { command: first.command, class: Class::Declined, ..cancel }
+            }
+            _ => *first,
+        }
+    }
+
+    /// A cancel was decided whose request is not: the straggler must find the id closed.
+    fn straggle(&mut self, at: usize) {
+        let What::Cancel(of) = self.orders[at].what else { return };
+        let known =
+            self.orders[of].answer.is_some() || self.in_flight.contains_key(&(self.orders[of].id, false));
+        if !known && !self.again.contains(&of) {
+            self.again.push_back(of);
+        }
     }
 
     fn order(&mut self, wallet: usize, what: What) -> Option<usize> {
@@ -373,6 +409,12 @@ impl Terminal {
             }
             // More than anybody has: a decline, which must be remembered like a sale. Few of them: a
             // device with more than 60 in a minute, sent again or not, is told `busy`.
+            7 => {
+                if let Some(at) = self.give_up() {
+                    return Some(at);
+                }
+            }
+            8 if self.random.bool() => return self.burn(wallet),
             6 if self.random.u8(..3) == 0 => {
                 return self.order(wallet, What::Purchase(vec![festival::line(self.device, 2, 50)]));
             }
@@ -397,6 +439,30 @@ impl Terminal {
         } else {
             self.random.usize(..self.wallets)
         }
+    }
+
+    /// Gives one of its last sales or top-ups up, decided or not. Few of them: sent again they are declines.
+    fn give_up(&mut self) -> Option<usize> {
+        let from = self.orders.len().saturating_sub(50);
+        let at = self.random.usize(from..self.orders.len().max(1));
+        let order = self.orders.get(at)?;
+        let may = matches!(order.what, What::Purchase(_) | What::TopUp(_)) && order.given_up.is_none();
+        may.then(|| self.cancel(at))
+    }
+
+    /// Gives up what was never sent: the id is burned, and what is sent under it afterwards moves nothing.
+    fn burn(&mut self, wallet: usize) -> Option<usize> {
+        let sale = self.order(wallet, What::Purchase(vec![festival::line(self.device, 1, 1)]))?;
+        Some(self.cancel(sale))
+    }
+
+    fn cancel(&mut self, at: usize) -> usize {
+        let order = &mut self.orders[at];
+        let (id, wallet) = (order.id, order.wallet);
+        self.orders.push(Order::new(id, wallet, What::Cancel(at)));
+        let cancel = self.orders.len() - 1;
+        self.orders[at].given_up = Some(cancel);
+        cancel
     }
 
     /// Takes one of its last sales back.

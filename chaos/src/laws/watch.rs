@@ -132,6 +132,16 @@ fn parse(bytes: &[u8]) -> Result<Option<Frame>, ReadError> {
     Ok(Some(Frame { checksum, blocks, length: length as usize, cursor }))
 }
 
+/// Calls `visit` with each block of a frame that somebody wrote, wherever it was to lie. Of a part of a frame, or of
+/// anything else, there is none.
+pub fn blocks_of(bytes: &[u8], visit: &mut dyn FnMut(&Block<'_>)) {
+    let Ok(Some(frame)) = parse(bytes) else { return };
+    let total = (FRAME_HEADER + frame.length).next_multiple_of(PAGE);
+    if bytes.get(12..total).is_some_and(|checked| crc32fast::hash(checked) == frame.checksum) {
+        each_block(bytes, visit);
+    }
+}
+
 fn each_block(bytes: &[u8], visit: &mut dyn FnMut(&Block<'_>)) {
     let Ok(Some(frame)) = parse(bytes) else { return };
     let mut reader = Reader::new(&bytes[FRAME_HEADER..FRAME_HEADER + frame.length]);

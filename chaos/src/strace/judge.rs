@@ -1,29 +1,32 @@
 //! Whether a trace keeps the order: a block is written, a flush that began after the write was done
-//! completes, and only then a socket is given the answer. Answers and blocks are matched by the request
-//! ids in their bytes.
+//! completes, and only then a socket is given the answer. Answers are matched with the records of the
+//! blocks that were written, each by its own request: that another record names the id proves nothing.
 //! Must never: believe a flush that failed, nor one that comes after a failed one, without a new write.
 //! Laws: checks L3 on the system calls of a running server.
 
 use std::collections::{HashMap, HashSet};
 
-use wire::{Class, FromServer, RequestId};
+use ledger::record::Kind;
+use wire::{Class, Command, Decline, FromServer, RequestId};
 
 use super::trace::{Call, End, Line};
+use crate::laws::watch;
+
+/// A record of a request: its id, and whether it closes that id (a cancel's) or is the request's own.
+type Recorded = (RequestId, bool);
 
 /// What a trace shows.
 #[derive(Debug, Default)]
 pub struct Judge {
-    /// Ids are looked for with a device from 1 to this.
-    devices: u32,
     line: usize,
     begun: HashMap<u32, Begun>,
     /// By file: blocks whose write is done and that no flush has confirmed yet.
-    written: HashMap<String, Vec<Vec<RequestId>>>,
-    /// At which line a completed flush covered the request.
-    durable: HashMap<RequestId, usize>,
+    written: HashMap<String, Vec<Vec<Recorded>>>,
+    /// At which line a completed flush covered the record.
+    durable: HashMap<Recorded, usize>,
     streams: HashMap<String, Stream>,
-    /// Requests whose answer left.
-    pub answered: HashSet<RequestId>,
+    /// Requests whose answer left, and whether it was a cancel's.
+    pub answered: HashSet<(RequestId, bool)>,
     /// What was counted.
     pub counts: Counts,
     /// What does not hold.
@@ -73,11 +76,6 @@ struct Stream {
 const MOST_SAID: usize = 20;
 
 impl Judge {
-    /// Of a server whose terminals are devices 1 to `devices`.
-    pub fn new(devices: u32) -> Self {
-        Self { devices, ..Self::default() }
-    }
-
     /// The next line.
     pub fn take(&mut self, line: Line) {
         self.line += 1;
@@ -120,37 +118,26 @@ impl Judge {
 
     fn wrote(&mut self, call: &Call, end: &End) {
         let Some(length) = end.value else {
-            self.counts.struck += self.ids(&call.bytes).len() as u64;
+            self.counts.struck += records(&call.bytes).len() as u64;
             return;
         };
         self.counts.writes += 1;
-        let ids = self.ids(&call.bytes[..length.min(call.bytes.len())]);
-        self.written.entry(call.on.clone()).or_default().push(ids);
+        let records = records(&call.bytes[..length.min(call.bytes.len())]);
+        self.written.entry(call.on.clone()).or_default().push(records);
     }
 
     fn flushed(&mut self, begun: &Begun, end: &End) {
         let Some(written) = self.written.get_mut(&begun.call.on) else { return };
         if end.value.is_none() {
             // The system may have dropped what it could not flush: a later flush proves nothing of it.
-            self.counts.struck += written.drain(..).map(|ids| ids.len() as u64).sum::<u64>();
+            self.counts.struck += written.drain(..).map(|records| records.len() as u64).sum::<u64>();
             return;
         }
         self.counts.flushes += 1;
         // Fewer are there when another flush failed or covered them meanwhile.
-        for ids in written.drain(..begun.covers.min(written.len())) {
-            for id in ids {
-                self.durable.entry(id).or_insert(self.line);
-            }
+        for record in written.drain(..begun.covers.min(written.len())).flatten() {
+            self.durable.entry(record).or_insert(self.line);
         }
-    }
-
-    /// Ids of requests anywhere in these bytes.
-    fn ids(&self, bytes: &[u8]) -> Vec<RequestId> {
-        let eights = bytes.windows(8).filter_map(|eight| eight.first_chunk::<8>());
-        let ids = eights.map(|eight| RequestId::from_raw(u64::from_le_bytes(*eight)));
-        let known =
-            |id: &RequestId| (1..=self.devices).contains(&id.device()) && (1..MOST).contains(&id.counter());
-        ids.filter(known).collect()
     }
 
     fn sent(&mut self, begun: &Begun, end: &End) {
@@ -204,8 +191,9 @@ impl Judge {
             Class::Refused | Class::Read => return,
         }
         self.counts.answers += 1;
-        self.answered.insert(answer.id);
-        if self.durable.get(&answer.id).is_none_or(|flushed| *flushed >= line) {
+        let cancels = answer.command == Command::Cancel.number();
+        self.answered.insert((answer.id, cancels));
+        if self.durable.get(&needs(answer, cancels)).is_none_or(|flushed| *flushed >= line) {
             self.say(format!("L3: line {line} answers {}, which no completed flush covers", answer.id));
         }
     }
@@ -217,5 +205,24 @@ impl Judge {
     }
 }
 
-/// Counters of a run stay below this; most eight bytes that are no id do not.
-const MOST: u64 = 1 << 24;
+/// Which record an answer stands on: the request's own, or the one by which its cancel closed the id.
+fn needs(answer: &wire::Answer, cancels: bool) -> Recorded {
+    let code = Decline::from_u16(answer.code);
+    let closed = matches!(code, Some(Decline::Cancelled | Decline::Burned));
+    // A declined cancel left a record of its own; one that found a no, none.
+    (answer.id, closed || cancels && answer.class == Class::Declined)
+}
+
+/// The requests whose records stand in a written frame.
+fn records(bytes: &[u8]) -> Vec<Recorded> {
+    let mut found = Vec::new();
+    watch::blocks_of(bytes, &mut |block| {
+        // A block that cannot be read has no records: its answers will be found without.
+        let _readable = block.each_record(|_, record| {
+            let closes = matches!(record.body.kind(), Kind::Cancelled | Kind::Burned);
+            let id = record.envelope.request.map(|id| RequestId::from_raw(id.get()));
+            found.extend(id.map(|id| (id, closes)));
+        });
+    });
+    found
+}

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use wire::{Answer, Position, RequestId};
+use ledger::block::{Draft, Head};
+use ledger::ids::{At, Epoch, RecordNumber, ShardId};
+use ledger::money::Currency;
+use ledger::record::{Body, Envelope, Prologue, Record, Tender};
+use wire::{Answer, Class, Command, Decline, Position, RequestId};
 
 use super::judge::Judge;
 use super::trace::{self, Call, End, Line};
@@ -29,12 +33,40 @@ fn answer() -> Vec<u8> {
     out
 }
 
+/// A frame as the log writes one: a block with one record.
+fn frame(body: Body, request: RequestId) -> Vec<u8> {
+    let envelope = Envelope { request: ledger::ids::RequestId::new(request.raw()), ..Envelope::default() };
+    let mut draft = Draft::new(crate::world::fixture::LEDGER, ShardId(0), Epoch(1));
+    let (base, currency) = (At(0), Currency::EUR);
+    draft.begin(Prologue { base, configuration: None, catalogue: None, policy: None, currency });
+    draft.push(&Record::fact(At(1), envelope, body));
+    draft.place(Head::default());
+    let block = [draft.seal().to_bytes().as_slice(), draft.payload()].concat();
+    let mut checked = Vec::new();
+    checked.extend(1_u32.to_le_bytes());
+    checked.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
+    checked.extend(0_u32.to_le_bytes());
+    for place in [1_u64, 1, 4_096, 1] {
+        checked.extend(place.to_le_bytes());
+    }
+    checked.resize(64 - 12, 0);
+    checked.extend(block);
+    checked.resize((checked.len() + 12).next_multiple_of(4_096) - 12, 0);
+    [b"FANFRAME".as_slice(), &crc32fast::hash(&checked).to_le_bytes(), &checked].concat()
+}
+
+/// The record of [`id`] itself.
 fn block() -> String {
-    hex(&[&[1, 2, 3][..], &id().raw().to_le_bytes(), &[9]].concat())
+    hex(&frame(Body::ToppedUp { tender: Tender::Cash, amount: 100 }, id()))
+}
+
+fn written(frame: &str) -> String {
+    let length = frame.len() / 4;
+    format!("10 pwrite64({LOG}, \"{frame}\", {length}, 4096) = {length}")
 }
 
 fn write() -> String {
-    format!("10 pwrite64({LOG}, \"{}\", 12, 4096) = 12", block())
+    written(&block())
 }
 
 fn flush() -> String {
@@ -47,7 +79,7 @@ fn send() -> String {
 }
 
 fn judged(lines: &[String]) -> Judge {
-    let mut judge = Judge::new(10);
+    let mut judge = Judge::default();
     for line in lines {
         judge.take(trace::read(line));
     }
@@ -59,7 +91,7 @@ fn a_written_flushed_and_sent_answer_is_right() {
     let judge = judged(&[write(), flush(), send()]);
     assert_eq!(judge.wrong, Vec::<String>::new());
     assert_eq!((judge.counts.writes, judge.counts.flushes, judge.counts.answers), (1, 1, 1));
-    assert!(judge.answered.contains(&id()));
+    assert!(judge.answered.contains(&(id(), false)));
 }
 
 #[test]
@@ -87,6 +119,56 @@ fn every_wrong_order_is_named() {
     }
     let again = judged(&[write(), failed("EIO"), write(), flush(), send()]);
     assert_eq!((again.wrong.len(), again.counts.injected, again.counts.struck), (0, 1, 1));
+}
+
+/// A sale's answer was taken for durable as soon as its void was: the void's record names the sale, and a guest whose
+/// sale was lost would have been given its money.
+#[test]
+fn a_record_that_names_another_request_proves_nothing_of_it() {
+    let other = RequestId::new(3, 8).unwrap();
+    let sale = ledger::ids::RequestId::new(id().raw()).unwrap();
+    let void = frame(Body::Voided { sale, position: Some(RecordNumber(7)) }, other);
+    assert_eq!(judged(&[written(&hex(&void)), flush(), send()]).wrong.len(), 1);
+    let both = judged(&[written(&hex(&void)), write(), flush(), send()]);
+    assert_eq!((both.wrong.len(), both.counts.writes, both.counts.answers), (0, 2, 1));
+    // Bytes that hold the id and are no frame, and a frame of which a part was written.
+    assert_eq!(judged(&[written(&hex(&id().raw().to_le_bytes())), flush(), send()]).wrong.len(), 1);
+    let mut damaged = frame(Body::ToppedUp { tender: Tender::Cash, amount: 100 }, id());
+    damaged[200] ^= 1;
+    assert_eq!(judged(&[written(&hex(&damaged)), flush(), send()]).wrong.len(), 1);
+}
+
+/// A cancel carries the id that it gives up: the request's own record is not what its answer stands on.
+#[test]
+fn a_cancel_is_answered_from_its_own_record() {
+    let told = |code: Decline, class, command: Command| {
+        let position = Position::new(1, 2).unwrap();
+        let answer =
+            Answer { class, code: code.number(), ..Answer::applied(id(), command.number(), position, 0) };
+        let mut bytes = Vec::new();
+        wire::push_answers(&mut bytes, &[answer]).unwrap();
+        format!(
+            "11 sendto(9<socket:[77]>, \"{}\", {}, 0, NULL, 0) = {}",
+            hex(&bytes),
+            bytes.len(),
+            bytes.len()
+        )
+    };
+    let cancel = written(&hex(&frame(Body::Cancelled { position: RecordNumber(0) }, id())));
+    for (code, class, command) in [
+        (Decline::Cancelled, Class::Applied, Command::Cancel),
+        (Decline::TopUpSpent, Class::Declined, Command::Cancel),
+        (Decline::Cancelled, Class::Declined, Command::TopUp),
+    ] {
+        let answered = told(code, class, command);
+        assert_eq!(judged(&[write(), flush(), answered.clone()]).wrong.len(), 1, "{code:?} {command:?}");
+        let right = judged(&[write(), cancel.clone(), flush(), answered]);
+        assert_eq!(right.wrong.len(), 0, "{code:?} {command:?}");
+    }
+    // Of a no there is nothing to take back: the answer is the request's own.
+    let was_no = told(Decline::InsufficientFunds, Class::Applied, Command::Cancel);
+    assert_eq!(judged(&[write(), flush(), was_no.clone()]).wrong.len(), 0);
+    assert_eq!(judged(&[cancel, flush(), was_no]).wrong.len(), 1);
 }
 
 #[test]
