@@ -1,7 +1,9 @@
-//! `chaos points`: one scenario, and one run for every mutating call the disk sees in it and every way
+//! `chaos points`: a founding, then one scenario, and one run for every mutating call the disk sees in it and every way
 //! in which that call can go wrong: power lost in the middle of it with several remains, EIO, ENOSPC.
 //! After each the process is started again, every client resends, and every law is checked.
 #![allow(clippy::print_stdout, reason = "a command's output")]
+
+pub mod founding;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +37,8 @@ const SEED: u64 = 7;
 /// How it went.
 #[derive(Debug, Default)]
 pub struct Outcome {
+    /// The foundings.
+    pub founded: founding::Founded,
     /// Calls by kind.
     pub calls: BTreeMap<SimKind, u64>,
     /// Runs.
@@ -48,6 +52,10 @@ pub struct Outcome {
 /// Runs all points; 0 if every law held, 1 if one broke.
 pub fn run(points: &Points) -> u8 {
     let outcome = all(points);
+    println!(
+        "{} calls of a founding, {} runs: {} left a whole ledger, {} none",
+        outcome.founded.calls, outcome.founded.runs, outcome.founded.whole, outcome.founded.nothing
+    );
     for (kind, count) in &outcome.calls {
         println!("{:10} {count:>6} calls", format!("{kind:?}").to_lowercase());
     }
@@ -70,6 +78,11 @@ pub fn run(points: &Points) -> u8 {
 pub fn all(points: &Points) -> Outcome {
     let plan = plan(points.steps);
     let mut outcome = Outcome::default();
+    outcome.founded = founding::all(points.stride, || blows(points.subsets).collect());
+    outcome.broken.clone_from(&outcome.founded.broken);
+    if outcome.broken.is_some() {
+        return outcome;
+    }
     let (clean, kinds) = world::run_point(SEED, &plan, None);
     if let Some(violation) = clean.violation {
         outcome.broken = Some(format!("without any fault: {violation}"));

@@ -27,6 +27,8 @@ pub struct Campaign {
 const FULL_CAMPAIGN: u64 = 1_000;
 /// ... so many times.
 const LEAST_HITS: u64 = 10;
+/// A build without it has no rows of panics: its table would look whole.
+const WITH_PANICS: bool = cfg!(feature = "mutants");
 /// A run in which fewer requests took effect proved nothing.
 const LEAST_APPLIED: u64 = 20;
 
@@ -120,6 +122,10 @@ impl Sums {
             println!("INVALID: {} of {} seeds had hardly any traffic", self.idle, self.seeds);
             return 2;
         }
+        if campaign.seeds >= FULL_CAMPAIGN && !WITH_PANICS {
+            println!("INVALID: this build cannot make a decision panic; take one with the feature mutants");
+            return 2;
+        }
         let missed = self.tally.missed(LEAST_HITS);
         if campaign.seeds >= FULL_CAMPAIGN && !missed.is_empty() {
             println!("INVALID: hit fewer than {LEAST_HITS} times: {}", missed.join("; "));
@@ -172,4 +178,47 @@ pub fn quiet_poison() {
             }
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::law::Law;
+
+    use super::*;
+    use crate::laws::Violation;
+    use crate::world::tally::tests::all;
+
+    fn sums(tally: Tally) -> Sums {
+        Sums { tally, seeds: 1_000, ..Sums::default() }
+    }
+
+    fn verdict(sums: &Sums, seeds: u64) -> u8 {
+        sums.verdict(&Campaign { seeds, ..Campaign::default() })
+    }
+
+    /// A campaign that met no torn write said "every law held", and nobody asked which.
+    #[test]
+    fn a_full_campaign_is_valid_only_when_everything_was_hit_ten_times() {
+        // Without panics no full campaign is: its table has no rows for them.
+        let full = if WITH_PANICS { 0 } else { 2 };
+        assert_eq!(verdict(&sums(all(LEAST_HITS)), FULL_CAMPAIGN), full);
+        assert_eq!(verdict(&sums(all(LEAST_HITS - 1)), FULL_CAMPAIGN), 2);
+        assert_eq!(verdict(&sums(all(LEAST_HITS - 1)), FULL_CAMPAIGN - 1), 0, "a slice proves no coverage");
+        assert_eq!(verdict(&sums(Tally::default()), FULL_CAMPAIGN), 2);
+    }
+
+    #[test]
+    fn idle_seeds_and_broken_laws_are_no_success() {
+        let idle = |idle| Sums { idle, ..sums(all(LEAST_HITS)) };
+        assert_eq!((verdict(&idle(101), 999), verdict(&idle(100), 999)), (2, 0));
+        let mut broken = sums(all(LEAST_HITS));
+        let report = world::run(1, false);
+        let idle = Tally::default();
+        assert!(!broken.add(Report { violation: None, tally: idle, ..report.clone() }));
+        assert_eq!((broken.seeds, broken.idle), (1_001, 1));
+        let violation = Some(Violation::new(Law::Chain, "a link is missing"));
+        assert!(broken.add(Report { violation, ..report }));
+        assert_eq!(verdict(&broken, 999), 1);
+        assert_eq!(verdict(&broken, FULL_CAMPAIGN), 1);
+    }
 }

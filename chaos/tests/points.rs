@@ -2,9 +2,10 @@
 //! was acknowledged before the power went must be there afterwards, at whatever call it went.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use chaos::points::{self, Points};
+use chaos::points::{self, Points, founding};
+use chaos::world::Blow;
 use chaos::world::tally::Row;
-use ledger::journal::embedded::SimKind;
+use ledger::journal::embedded::{SimFault, SimKind};
 
 #[test]
 fn every_law_holds_at_any_call_of_the_disk() {
@@ -12,4 +13,15 @@ fn every_law_holds_at_any_call_of_the_disk() {
     assert_eq!(outcome.broken, None);
     assert!(outcome.runs >= 20 && outcome.calls.contains_key(&SimKind::Sync), "{outcome:?}");
     assert!(outcome.tally.of(Row::CrashMidCall) >= 10, "{outcome:?}");
+}
+
+/// Few calls: every one of them.
+#[test]
+fn a_founding_cut_at_any_call_leaves_a_whole_ledger_or_none() {
+    let blows =
+        || (0..4).map(Blow::Crash).chain([Blow::Fails(SimFault::Io), Blow::Fails(SimFault::Full)]).collect();
+    let founded = founding::all(1, blows);
+    assert_eq!(founded.broken, None);
+    assert_eq!(founded.runs, founded.calls * 6);
+    assert!(founded.calls >= 20 && founded.whole >= 4 && founded.nothing >= 20, "{founded:?}");
 }

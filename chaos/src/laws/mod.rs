@@ -337,6 +337,14 @@ impl Laws {
         self.conservation.stripes(&self.shadow)
     }
 
+    /// L6: what lay on a disk before a start believed it, as the crash had left it and not as the start
+    /// repaired it, gives on a full replay what is durable since.
+    pub fn replay_of(&mut self, left: &SimDisk) -> Verdict {
+        self.checks += 1;
+        left.set_free(u64::MAX);
+        replay::same(&replay::from_image(left, self.shadow.shards())?, &self.shadow)
+    }
+
     /// L6: a live shard that shows exactly what is durable has the digest of the replica. `false` if
     /// it is ahead, and nothing was compared.
     pub fn live(&mut self, state: &actors::shard_state::ShardState) -> Result<bool, Violation> {

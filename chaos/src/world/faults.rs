@@ -2,7 +2,7 @@
 //! Draws only from the world's own generator; every fault is counted where it is seen to happen.
 
 use ledger::ids::ShardId;
-use ledger::journal::embedded::{OpenError, Opened, SimDisk, SimFault, SimKind};
+use ledger::journal::embedded::{OpenError, Opened, Remains, SimDisk, SimFault, SimKind};
 use ledger::law::Law;
 
 use super::clock::SimClock;
@@ -223,8 +223,17 @@ impl World {
     fn power_loss(&mut self) -> Verdict {
         self.retire();
         self.rot_audit()?;
+        self.wreck_audit()?;
         self.disk = self.disk.reboot(self.rng.u64(..) ^ self.subset);
+        self.count_remains();
         self.begin_again()
+    }
+
+    fn count_remains(&mut self) {
+        let Remains { lost, torn, reordered } = self.disk.remains();
+        self.tally.add(Row::LostWrites, u64::from(lost > 0));
+        self.tally.add(Row::TornWrite, u64::from(torn > 0));
+        self.tally.add(Row::Reordered, u64::from(reordered));
     }
 
     /// kill -9: the page cache lives on.
@@ -276,12 +285,13 @@ impl World {
     /// Starts a process over what the disk holds, however often it takes.
     pub(super) fn start(&mut self) -> Verdict {
         for _ in 0..STARTS {
+            let left = self.disk.copy();
             let config = log_config(&self.plan, &self.clock);
             let started = Process::start(&self.disk, config, self.plan.loops, self.clock.read(), &self.mesh);
             match started {
                 Ok((process, opened)) if !self.disk.frozen() => {
                     self.process = Some(process);
-                    return self.opened(&opened);
+                    return self.opened(&opened, &left);
                 }
                 Ok(_) => self.crash_in_recovery(),
                 Err(_) if self.disk.frozen() => self.crash_in_recovery(),
@@ -294,6 +304,7 @@ impl World {
     fn crash_in_recovery(&mut self) {
         self.tally.hit(Row::CrashInRecovery);
         self.disk = self.disk.reboot(self.rng.u64(..));
+        self.count_remains();
         self.nemesis.disarm();
     }
 
@@ -315,7 +326,8 @@ impl World {
         ))
     }
 
-    fn opened(&mut self, opened: &Opened) -> Verdict {
+    /// A start went well, over what lay there before it: `left`.
+    fn opened(&mut self, opened: &Opened, left: &SimDisk) -> Verdict {
         self.nemesis.fired(&self.disk, &mut self.tally);
         self.tally.hit(if opened.torn.is_empty() { Row::OpenedClean } else { Row::TornTail });
         self.trace.line(format_args!("opened {} frames, torn {:?}", opened.frames, opened.torn));
@@ -326,6 +338,8 @@ impl World {
             self.tally.hit(Row::BeyondTold);
         }
         self.laws.opened(&opened.heads)?;
+        self.tally.hit(Row::CrashReplay);
+        self.laws.replay_of(left)?;
         self.compare()
     }
 }

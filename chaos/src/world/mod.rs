@@ -34,7 +34,7 @@ use tally::{Row, Tally};
 use trace::Trace;
 
 /// How a run ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Report {
     /// Its seed.
     pub seed: u64,

@@ -65,6 +65,9 @@ rows! {
     Crash = "fault" "power loss between two steps",
     CrashMidCall = "fault" "power loss in the middle of a write, flush or rename",
     CrashInRecovery = "fault" "power loss during recovery",
+    LostWrites = "fault" "unflushed writes lost",
+    TornWrite = "fault" "write torn: of one page some sectors",
+    Reordered = "fault" "a later write there, an earlier one lost",
     Kill = "fault" "process killed, machine lives",
     WriteFailed = "fault" "write fails (EIO)",
     FlushFailed = "fault" "flush fails (EIO), what it had is lost",
@@ -112,10 +115,17 @@ rows! {
     DamageByFrame = "recovery" "damage refused: a good frame follows",
     DamageByMark = "recovery" "damage refused: the MARK had passed it",
     RotAfterMark = "recovery" "rot after the MARK taken for a torn tail",
+    DamageShort = "recovery" "damage refused: the log ends before its MARK",
+    DamageByHeader = "recovery" "damage refused: a segment's header is bad",
+    DamageByGap = "recovery" "damage refused: a segment is missing",
+    DamageNoMark = "recovery" "damage refused: no page of the MARK is whole",
+    HalfMark = "recovery" "one page of the MARK bad, the other believed",
+    LeftOver = "recovery" "left-over of an interrupted cut taken away",
     Resent = "recovery" "channel sent again",
     Rotated = "recovery" "log went on in the next segment",
     Evidence = "recovery" "record fetched as evidence",
     FullReplay = "recovery" "full replay of the image compared",
+    CrashReplay = "recovery" "full replay of what a crash left compared",
     LiveCompared = "recovery" "live shard compared with its replica",
 }
 
@@ -173,5 +183,34 @@ impl fmt::Display for Tally {
         self.lines()
             .iter()
             .try_for_each(|(group, text, count)| writeln!(f, "{group:9} {text:55} {count:>10}"))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Everything hit so often.
+    pub(crate) fn all(times: u64) -> Tally {
+        let mut tally = Tally::default();
+        let codes = DECLINES.iter().map(|code| Row::Declined(code.number()));
+        let codes = codes.chain(REFUSALS.iter().map(|code| Row::Refused(code.number())));
+        for row in ROWS.iter().map(|(row, ..)| *row).chain(codes) {
+            tally.add(row, times);
+        }
+        tally
+    }
+
+    #[test]
+    fn what_was_hit_too_seldom_is_named_and_nothing_else() {
+        assert_eq!(all(10).missed(10), Vec::<String>::new());
+        let mut tally = all(10);
+        tally.0.insert(Row::TornWrite, 9);
+        tally.0.remove(&Row::Refused(Refusal::Busy.number()));
+        let missed = tally.missed(10);
+        assert_eq!(missed.len(), 2, "{missed:?}");
+        assert!(missed[0].starts_with("fault: write torn") && missed[0].ends_with("(9)"), "{missed:?}");
+        assert_eq!(missed[1], "code: refused busy (0)");
+        assert_eq!(Tally::default().missed(1).len(), Tally::default().lines().len());
     }
 }

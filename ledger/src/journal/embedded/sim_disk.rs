@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, DiskFile, DiskLock, PAGE, Page, bytes_of, bytes_of_mut};
+use super::sim_remains::{Remains, Sector};
 
 /// What a disk writes or loses as one.
 pub const SECTOR: usize = 512;
@@ -90,6 +91,7 @@ struct State {
     faults: BTreeMap<u64, SimFault>,
     crash_at: Option<u64>,
     frozen: bool,
+    remains: Remains,
     unreadable: bool,
     failed_reads: u64,
     locked: bool,
@@ -111,6 +113,8 @@ struct Inode {
 struct Unflushed {
     /// What a power loss may leave instead.
     before: [u8; SECTOR],
+    /// Number of the call that wrote it last.
+    written: u64,
     /// A flush of it failed: no later flush keeps it, only writing it again does.
     lost: bool,
 }
@@ -183,6 +187,18 @@ impl SimDisk {
         state.frozen = true;
         living.forget_process();
         Self::from_state(living)
+    }
+
+    /// A copy of all there is, flushed or not, as another process on the living machine would find it.
+    pub fn copy(&self) -> Self {
+        let mut copied = self.lock().clone();
+        copied.forget_process();
+        Self::from_state(copied)
+    }
+
+    /// What the power loss that this disk came out of had done.
+    pub fn remains(&self) -> Remains {
+        self.lock().remains
     }
 
     /// From now on every call fails.
@@ -303,7 +319,11 @@ impl State {
             apply_naming(&mut after.names, &naming);
         }
         after.durable_names = after.names.clone();
-        after.inodes.iter_mut().for_each(|inode| inode.lose(choose));
+        let mut sectors = Vec::new();
+        for (number, inode) in after.inodes.iter_mut().enumerate() {
+            inode.lose(choose, &mut |sector| sectors.push(Sector { file: number, ..sector }));
+        }
+        after.remains = Remains::of(&sectors);
         after
     }
 
@@ -371,12 +391,17 @@ fn apply_naming(names: &mut BTreeMap<String, usize>, naming: &Naming) {
 }
 
 impl Inode {
-    /// Each unflushed sector is kept or lost on its own, and so is a grown length.
-    fn lose(&mut self, choose: &mut dyn FnMut() -> u64) {
-        for (sector, Unflushed { before, .. }) in std::mem::take(&mut self.unflushed) {
-            if choose() & 1 == 0 {
-                let at = sector * SECTOR;
-                self.bytes[at..at + SECTOR].copy_from_slice(&before);
+    /// Each unflushed sector is kept or lost on its own, and so is a grown length. `tell` hears of
+    /// each whose bytes had changed.
+    fn lose(&mut self, choose: &mut dyn FnMut() -> u64, tell: &mut dyn FnMut(Sector)) {
+        for (sector, Unflushed { before, written, .. }) in std::mem::take(&mut self.unflushed) {
+            let at = sector * SECTOR;
+            let (kept, now) = (choose() & 1 != 0, &mut self.bytes[at..at + SECTOR]);
+            if *now != before {
+                tell(Sector { file: 0, number: sector, written, kept });
+            }
+            if !kept {
+                now.copy_from_slice(&before);
             }
         }
         if choose() & 1 == 0 {
@@ -385,7 +410,7 @@ impl Inode {
         self.durable_len = self.bytes.len();
     }
 
-    fn write(&mut self, offset: usize, bytes: &[u8]) {
+    fn write(&mut self, offset: usize, bytes: &[u8], call: u64) {
         let end = offset + bytes.len();
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
@@ -393,7 +418,9 @@ impl Inode {
         for at in (offset..end).step_by(SECTOR) {
             let mut before = [0; SECTOR];
             before.copy_from_slice(&self.bytes[at..at + SECTOR]);
-            self.unflushed.entry(at / SECTOR).or_insert(Unflushed { before, lost: false }).lost = false;
+            let fresh = Unflushed { before, written: call, lost: false };
+            let unflushed = self.unflushed.entry(at / SECTOR).or_insert(fresh);
+            (unflushed.written, unflushed.lost) = (call, false);
         }
         self.bytes[offset..end].copy_from_slice(bytes);
     }
@@ -431,14 +458,16 @@ impl DiskFile for SimFile {
             Ok(()) if grows > state.free => Err(full()),
             Ok(()) => {
                 state.free -= grows;
-                state.inodes[self.inode].write(at, bytes_of(pages));
+                let call = state.operations;
+                state.inodes[self.inode].write(at, bytes_of(pages), call);
                 Ok(())
             }
             Err(Refused { error, half }) => {
                 // A half-done write leaves its first pages or all of them.
                 if half && grows == 0 && state.toss() {
                     let part = 1 + choose_below(&mut state.seed, pages.len());
-                    state.inodes[self.inode].write(at, bytes_of(&pages[..part]));
+                    let call = state.operations;
+                    state.inodes[self.inode].write(at, bytes_of(&pages[..part]), call);
                 }
                 Err(error)
             }
