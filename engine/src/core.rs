@@ -61,6 +61,15 @@ impl Layout {
     }
 }
 
+/// Jobs that wait in one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// In its mailbox.
+    pub mailbox: usize,
+    /// Set aside until their evidence comes.
+    pub parked: usize,
+}
+
 /// What a turn left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
@@ -462,6 +471,12 @@ impl<J: Journal> Core<J> {
     /// What this core has done.
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What waits in a shard of this core, for inspection (L12).
+    pub fn held(&self, shard: ShardId) -> Option<Held> {
+        let index = self.own.get(usize::from(shard.0)).copied().flatten()?;
+        Some(self.shards[index].held())
     }
 
     /// The head and the state of a shard of this core, for inspection.

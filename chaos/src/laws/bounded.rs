@@ -1,9 +1,12 @@
 //! L12: everything has a limit. Between two turns of a core nothing leaves a mailbox, so what it took
-//! in and did not refuse is what waits there: at most 64 of any one actor, and 8,192 of a shard.
+//! in and did not refuse is what waits there: at most 64 of any one actor, and 8,192 of a shard. What a
+//! shard really holds is looked at after every step: jobs of parcels from other cores and jobs set
+//! aside for their evidence come to it without a batch of its own.
 
 use std::collections::BTreeMap;
 
-use engine::limits::{ACTOR_JOBS, MAILBOX_JOBS};
+use engine::core::Held;
+use engine::limits::{ACTOR_JOBS, MAILBOX_JOBS, PARKED_JOBS};
 use ledger::law::Law;
 
 use super::{Verdict, Violation};
@@ -51,6 +54,16 @@ impl Bounded {
     }
 }
 
+/// What a shard holds at any moment.
+pub fn held(shard: u16, held: Held) -> Verdict {
+    let Held { mailbox, parked } = held;
+    if mailbox > MAILBOX_JOBS || parked > PARKED_JOBS {
+        let what = format!("shard {shard} holds {mailbox} jobs, and {parked} that wait for evidence");
+        return Err(Violation::new(Law::Bounded, what));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +75,14 @@ mod tests {
         assert_eq!(bounded.check().unwrap_err().law, Law::Bounded);
         bounded.refused(64);
         assert_eq!(bounded.check(), Ok(()));
+    }
+
+    #[test]
+    fn what_a_shard_holds_has_a_limit_wherever_it_came_from() {
+        let most = Held { mailbox: MAILBOX_JOBS, parked: PARKED_JOBS };
+        assert_eq!(held(0, most), Ok(()));
+        for more in [Held { mailbox: MAILBOX_JOBS + 1, ..most }, Held { parked: PARKED_JOBS + 1, ..most }] {
+            assert_eq!(held(0, more).unwrap_err().law, Law::Bounded);
+        }
     }
 }

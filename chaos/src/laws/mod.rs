@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use actors::command::{Command, Request};
 use actors::festival::Festival;
+use engine::core::Held;
 use engine::job::{Message, Mono};
 use ledger::block::{Block, Head};
 use ledger::ids::ShardId;
@@ -201,6 +202,12 @@ impl Laws {
     pub fn check_bounds(&mut self, home: u16) -> Verdict {
         self.checks += 1;
         self.bounded[usize::from(home)].check()
+    }
+
+    /// L12: what a shard holds now.
+    pub fn held(&mut self, shard: ShardId, held: Held) -> Verdict {
+        self.checks += 1;
+        bounded::held(shard.0, held)
     }
 
     /// A core turned.

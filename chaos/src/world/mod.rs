@@ -210,6 +210,7 @@ impl World {
     fn live(&mut self) -> Verdict {
         for _ in 0..self.plan.steps {
             self.step()?;
+            self.check_held()?;
         }
         self.heal()
     }
@@ -398,6 +399,16 @@ impl World {
         Ok(())
     }
 
+    /// L12: what waits anywhere, by whichever door it came.
+    fn check_held(&mut self) -> Verdict {
+        let Some(process) = &self.process else { return Ok(()) };
+        for shard in (0..self.plan.shards).map(ShardId) {
+            let core = process.core(usize::from(shard.0 % self.plan.loops));
+            core.held(shard).map_or(Ok(()), |held| self.laws.held(shard, held))?;
+        }
+        Ok(())
+    }
+
     /// After every step: what became durable, then what was told, then whether the machine lives.
     fn after(&mut self, core: Option<usize>) -> Verdict {
         if self.disk.frozen() {
@@ -489,6 +500,7 @@ impl World {
         self.nemesis.stop(&self.disk, &self.clock);
         for _ in 0..HEALING_ROUNDS {
             self.round()?;
+            self.check_held()?;
             let open = self.clients.unsettled();
             if open.is_empty() && self.laws.waiting() == 0 && self.net.is_empty() {
                 self.drain_channels()?;

@@ -21,6 +21,7 @@ use ledger::journal::{Journal, SubmitError};
 use ledger::mutant::{self, Mutant, Point};
 use ledger::record::{Body, Envelope, Record};
 
+use crate::core::Held;
 use crate::counters::Counters;
 use crate::given::News;
 use crate::job::{Clock, Job, Told};
@@ -134,6 +135,11 @@ impl Shard {
     /// Whether a block of it is on its way.
     pub(crate) const fn in_flight(&self) -> bool {
         self.flight.is_some()
+    }
+
+    /// What waits here.
+    pub(crate) fn held(&self) -> Held {
+        Held { mailbox: self.mailbox.len(), parked: self.parked.len() }
     }
 
     /// Whether it could do something now.

@@ -33,7 +33,7 @@ impl Parked {
     /// Sets a job aside; `None` when too many wait already. `asked` says that its record is
     /// confirmed and is being fetched under the token returned.
     pub(super) fn park(&mut self, job: &Job, position: RecordNumber, asked: bool) -> Option<u64> {
-        if self.waiting.len() + self.woken.len() >= PARKED_JOBS {
+        if self.len() >= PARKED_JOBS {
             return None;
         }
         let token = self.next_token;
@@ -58,6 +58,11 @@ impl Parked {
             let Waiting { job, position, .. } = self.waiting.swap_remove(at);
             self.woken.push_back((job, position, record));
         }
+    }
+
+    /// How many jobs are set aside.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.woken.len()
     }
 
     pub(super) fn pop_woken(&mut self) -> Option<Woken> {
