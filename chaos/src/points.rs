@@ -77,9 +77,8 @@ pub fn run(points: &Points) -> u8 {
 /// Runs all points until one breaks a law.
 pub fn all(points: &Points) -> Outcome {
     let plan = plan(points.steps);
-    let mut outcome = Outcome::default();
-    outcome.founded = founding::all(points.stride, || blows(points.subsets).collect());
-    outcome.broken.clone_from(&outcome.founded.broken);
+    let founded = founding::all(points.stride, || blows(points.subsets).collect());
+    let mut outcome = Outcome { broken: founded.broken.clone(), founded, ..Outcome::default() };
     if outcome.broken.is_some() {
         return outcome;
     }

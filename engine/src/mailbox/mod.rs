@@ -30,7 +30,7 @@ impl Mailbox {
     }
 
     /// How many jobs wait.
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.live.len() + self.backlog.len()
     }
 
