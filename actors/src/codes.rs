@@ -141,7 +141,7 @@ codes! {
     AmountTooSmall = 84 "amount_too_small",
     /// The festival does not let wallets pay each other.
     TransfersOff = 85 "transfers_off",
-    /// Payer and payee are one wallet.
+    /// Payer and payee are one wallet, or a band is to be given to itself.
     SameWallet = 86 "same_wallet",
     /// The device was revoked: it may do nothing any more.
     DeviceRevoked = 87 "device_revoked",

@@ -7,6 +7,7 @@ use actors::answer::Answer;
 use actors::codes::Refusal;
 use actors::festival::Festival;
 use actors::shard_state::ShardState;
+use actors::tag::News;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use ledger::block::{Head, MAX_PAYLOAD};
 use ledger::ids::{Epoch, LedgerId, RecordNumber, ShardId, Version, WalletNumber};
@@ -15,7 +16,7 @@ use ledger::mutant::{self, Mutant};
 use ledger::record::Body;
 
 use crate::counters::{Counters, MailFacts};
-use crate::given::{Given, News};
+use crate::given::Given;
 use crate::job::{Clock, Job, Message, Mono, Told};
 use crate::limits::CONTROL_ROOM;
 use crate::mail::{Letter, LocalPost, Post};
@@ -154,8 +155,7 @@ impl<J: Journal> Core<J> {
         for (index, (state, _)) in shards.iter().enumerate() {
             own[usize::from(state.shard().0)] = Some(index);
         }
-        let given = shards.iter().flat_map(|(state, _)| state.given_tags());
-        let news = given.map(|(tag, pairing)| (tag, Some(pairing))).collect();
+        let news = shards.iter().flat_map(|(state, _)| state.all_tag_news()).collect();
         let shard = |(state, head)| Shard::new(state, head, ledger, epoch);
         let peers = layout.peers.len();
         let post = Box::new(LocalPost::new(layout.clone()));

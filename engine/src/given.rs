@@ -1,15 +1,11 @@
-//! What all cores of a node know about tags that were given to wallets of other numbers. Written when a
-//! record about one is confirmed, never before (L10); read once a batch.
+//! What all cores of a node know about tags that wallets of other numbers took. Written when a record about
+//! one is confirmed, never before (L10); read once a batch.
 
 use std::sync::{PoisonError, RwLock};
 
-use actors::tag::{Pairing, Routes};
-use ledger::ids::TagNumber;
+use actors::tag::{News, Routes};
 
 use crate::job::Job;
-
-/// A tag, and the wallet that it was given to; `None` where it is free again.
-pub(crate) type News = (TagNumber, Option<Pairing>);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -33,8 +29,6 @@ impl Given {
             return;
         }
         let mut routes = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (tag, pairing) in news.drain(..) {
-            routes.learn(tag, pairing);
-        }
+        news.drain(..).for_each(|news| routes.learn(news));
     }
 }

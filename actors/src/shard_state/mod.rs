@@ -14,7 +14,6 @@ mod timers;
 pub use configuration::Adopted;
 pub(crate) use configuration::Configuration;
 pub use refunds::Refunds;
-pub use tags::gives_tag;
 pub use timers::Timer;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use ledger::record::{Body, Message, Record};
 use super::ShardState;
 use crate::command::{Command, Request};
 use crate::office;
-use crate::tag::{Pairing, Standing, Tags};
+use crate::tag::{News, Pairing, Standing, Tags};
 use crate::wallet::Wallet;
 
 impl ShardState {
@@ -16,9 +16,30 @@ impl ShardState {
         &self.tags
     }
 
-    /// Tags whose actors live here and that were given to wallets of other numbers.
-    pub fn given_tags(&self) -> Vec<(TagNumber, Pairing)> {
-        self.tags.all_given()
+    /// What is to be known about tags that were given away here, or taken.
+    pub fn all_tag_news(&self) -> Vec<News> {
+        let given = self.tags.all_given().into_iter();
+        let given = given.map(|(tag, pairing)| News::Given { tag, straight: pairing.straight });
+        let taken =
+            self.tags.all_further().map(|((wallet, tag), _)| News::Taken { tag: *tag, wallet: *wallet });
+        given.chain(taken).collect()
+    }
+
+    /// What is to be known about a tag after `record`, which was applied last.
+    pub fn tag_news(&self, record: &Record) -> Option<News> {
+        if record.decline.is_some() {
+            return None;
+        }
+        match &record.body {
+            Body::TagPaired { .. } => {
+                let tag = record.envelope.wallet?.as_tag();
+                Some(News::Given { tag, straight: self.tags.given(tag)?.straight })
+            }
+            Body::Delivered { message: Message::Paired { tag, wallet, .. } } => {
+                Some(News::Taken { tag: *tag, wallet: *wallet })
+            }
+            _ => None,
+        }
     }
 
     /// To whom a tag whose actor lives here was given.
@@ -107,20 +128,5 @@ impl ShardState {
             }
             _ => {}
         }
-    }
-}
-
-/// The tag that a record gives to a wallet, or sets free again.
-pub fn gives_tag(record: &Record) -> Option<TagNumber> {
-    if record.decline.is_some() {
-        return None;
-    }
-    match &record.body {
-        Body::TagPaired { .. } => record.envelope.wallet.map(WalletNumber::as_tag),
-        Body::Delivered { message: Message::Returned { message, .. } } => match &**message {
-            Message::Paired { tag, .. } => Some(*tag),
-            _ => None,
-        },
-        _ => None,
     }
 }

@@ -7,7 +7,7 @@ mod routes;
 mod set;
 
 pub(crate) use pair::pair;
-pub use routes::Routes;
+pub use routes::{News, Routes};
 pub(crate) use set::set;
 
 use std::collections::BTreeMap;

@@ -27,6 +27,9 @@ pub(crate) fn pair(
         return Refusal::WrongTill.into();
     }
     let tag = request.tag;
+    if wallet.as_tag() == tag.number {
+        return Refusal::SameWallet.into();
+    }
     let body = Body::TagPaired { check: tag.check, wallet, replaces };
     let given = cx.tags.given(tag.number).is_some() && !mutant::on(Mutant::SecondPairingWins);
     if given || own.is_some_and(Wallet::is_open) {

@@ -1,24 +1,48 @@
-//! Where the tags are known to belong that were given to wallets of other numbers, so that requests go
-//! straight to the wallet. Made of confirmed records only, and only a hint: a stale entry may cost a
-//! way, never a wrong debit, because the wallet checks that the tag is its own.
+//! Where the tags are known to belong that wallets of other numbers took, so that requests go straight to
+//! the wallet. Made of confirmed records only: what a wallet took is its own for ever, so an entry is
+//! never wrong; a missing one costs a way.
 
 use ledger::ids::{TagNumber, WalletNumber};
 
-use super::Pairing;
 use crate::command::{Command, Request};
 use crate::table::Table;
 
+/// What a record says about where a tag's requests go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It was given away; `straight` says that it remembers no id from before.
+    Given {
+        /// The tag.
+        tag: TagNumber,
+        /// Requests need not ask it.
+        straight: bool,
+    },
+    /// A wallet took it.
+    Taken {
+        /// The tag.
+        tag: TagNumber,
+        /// The wallet.
+        wallet: WalletNumber,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Route {
+    straight: bool,
+    wallet: Option<WalletNumber>,
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub struct Routes(Table<TagNumber, Pairing>);
+pub struct Routes(Table<TagNumber, Route>);
 
 impl Routes {
-    /// A tag was given away, or is free again.
-    pub fn learn(&mut self, tag: TagNumber, pairing: Option<Pairing>) {
-        match pairing {
-            Some(pairing) => self.0.insert(tag, pairing),
-            None => self.0.remove(&tag),
-        };
+    /// Takes in what was confirmed.
+    pub fn learn(&mut self, news: News) {
+        match news {
+            News::Given { tag, straight } => self.0.entry(tag).or_default().straight = straight,
+            News::Taken { tag, wallet } => self.0.entry(tag).or_default().wallet = Some(wallet),
+        }
     }
 
     /// Whether no tag was given away.
@@ -32,7 +56,8 @@ impl Routes {
     pub fn resolve(&self, request: &mut Request) {
         match &mut request.command {
             Command::Transfer { payee: named, .. } | Command::Pair { wallet: named, .. } => {
-                *named = self.wallet(named.as_tag()).unwrap_or(*named);
+                let wallet = self.0.get(&named.as_tag()).and_then(|route| route.wallet);
+                *named = wallet.unwrap_or(*named);
             }
             _ => {}
         }
@@ -40,11 +65,7 @@ impl Routes {
         if matches!(request.command, Command::Pair { .. } | Command::Cancel | Command::Lookup) {
             return;
         }
-        let pairing = self.0.get(&request.tag.number).filter(|pairing| pairing.straight);
-        request.wallet = pairing.map(|pairing| pairing.wallet);
-    }
-
-    fn wallet(&self, tag: TagNumber) -> Option<WalletNumber> {
-        self.0.get(&tag).map(|pairing| pairing.wallet)
+        let route = self.0.get(&request.tag.number).filter(|route| route.straight);
+        request.wallet = route.and_then(|route| route.wallet);
     }
 }

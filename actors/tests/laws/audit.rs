@@ -6,13 +6,19 @@ use ledger::block::{Block, Draft, Head};
 use ledger::ids::{Epoch, LedgerId};
 use ledger::record::leb::Reader;
 
-use crate::world::{self, SHARD, World};
+use crate::world::{self, World};
 
 pub(crate) fn audited(world: &World) -> Report {
     let mut auditor = Auditor::new(&[]);
+    audit(&mut auditor, world);
+    auditor.finish()
+}
+
+/// Hands the history of a shard to an auditor.
+pub(crate) fn audit(auditor: &mut Auditor, world: &World) {
     let mut head = Head::default();
     for run in world.history.chunks(37) {
-        let mut draft = Draft::new(LedgerId([9; 16]), SHARD, Epoch(1));
+        let mut draft = Draft::new(LedgerId([9; 16]), world.state.shard(), Epoch(1));
         draft.begin(world.state.prologue(run[0].at));
         draft.place(head);
         for record in run {
@@ -23,7 +29,6 @@ pub(crate) fn audited(world: &World) -> Report {
         auditor.block(&Block::read(&mut Reader::new(&bytes)).unwrap());
         head = header.head();
     }
-    auditor.finish()
 }
 
 /// The other 31 shards of the ledger are not there, and that is all the auditor may find.

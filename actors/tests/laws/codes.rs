@@ -212,7 +212,7 @@ const DECLINES: &[(Decline, Case)] = &[
     }),
     (Decline::TagTaken, |world| {
         // A band that opened a wallet.
-        req(world, world::DESK, 9, world::pair(1, None))
+        req(world, world::DESK, 9, world::pair(2, None))
     }),
     (Decline::AlreadyOpen, |world| {
         further(world, None);
@@ -428,6 +428,7 @@ const REFUSALS: &[(Refusal, Case)] = &[
         world::to_office(&world.keys, world::ADMINISTRATOR, 9, 4, Command::Balance)
     }),
     (Refusal::SameWallet, |world| req(world, world::DESK, 9, world::pay(1, 500))),
+    (Refusal::SameWallet, |world| world::request(&world.keys, world::DESK, 9, 2, world::pair(2, None))),
     (Refusal::TransfersOff, |world| {
         world.change(|settings, _| settings.transfers = false);
         req(world, world::DESK, 9, world::pay(2, 500))

@@ -16,4 +16,5 @@ mod office;
 mod programs;
 mod regressions;
 mod roles;
+mod tags;
 mod world;

@@ -273,7 +273,16 @@ impl World {
     }
 
     pub(crate) fn with(festival: &Festival) -> Self {
-        let mut world = Self::empty();
+        Self::empty().begun(festival)
+    }
+
+    /// The festival of this module, adopted in another shard.
+    pub(crate) fn in_shard(shard: ShardId) -> Self {
+        Self { state: ShardState::new(shard), ..Self::empty() }.begun(&festival())
+    }
+
+    fn begun(self, festival: &Festival) -> Self {
+        let mut world = self;
         world.fact(Body::LedgerOpened(Genesis {
             ledger: LedgerId([9; 16]),
             shards: 32,
@@ -409,11 +418,12 @@ impl World {
     /// L6: the history through the block's own bytes into an empty shard. `before` sees each
     /// record with the state it was decided on.
     pub(crate) fn replayed(&self, before: &mut dyn FnMut(&ShardState, &Record)) -> ShardState {
-        let mut replayed = ShardState::new(SHARD);
+        let shard = self.state.shard();
+        let mut replayed = ShardState::new(shard);
         let mut head = Head::default();
         let mut left = self.history.as_slice();
         while !left.is_empty() {
-            let mut draft = Draft::new(LedgerId([9; 16]), SHARD, Epoch(1));
+            let mut draft = Draft::new(LedgerId([9; 16]), shard, Epoch(1));
             draft.begin(replayed.prologue(left[0].at));
             draft.place(head);
             let mut count = 0;

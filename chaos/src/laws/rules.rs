@@ -136,15 +136,7 @@ impl Rules {
         let open = page.filter(|page| page.is_open_at(position));
         let shut = self.shut(at);
         if request.command == Command::Open {
-            self.may(request, Role::Pair)?;
-            till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
-            if Office::of(request.tag.number.as_wallet()).is_some() {
-                return Err(Refusal::NotThisOffice);
-            }
-            if let Some(why) = shut {
-                return Ok(Expected::no(why));
-            }
-            return Ok(open.map_or(Expected::nothing(), |_| Expected::no(Decline::AlreadyOpen)));
+            return self.open(request, till_fits, open.is_some(), shut);
         }
         if let Command::PayOut { amount } = &request.command {
             self.may(request, Role::Administer)?;
@@ -241,6 +233,22 @@ impl Rules {
         let till = self.festival.device(request.device).map(|device| device.till);
         let till = till.filter(|till| request.till == Some(*till));
         till.and_then(|till| self.festival.till(till)).ok_or(Refusal::WrongTill)
+    }
+
+    fn open(
+        &self,
+        request: &Request,
+        till_fits: bool,
+        open: bool,
+        shut: Option<Decline>,
+    ) -> Result<Expected, Refusal> {
+        self.may(request, Role::Pair)?;
+        till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
+        if Office::of(request.tag.number.as_wallet()).is_some() {
+            return Err(Refusal::NotThisOffice);
+        }
+        let already = open.then_some(Decline::AlreadyOpen);
+        Ok(shut.or(already).map_or(Expected::nothing(), Expected::no))
     }
 
     /// Why nothing is sold or paid in at that moment, if so.

@@ -5,12 +5,11 @@
 use std::collections::VecDeque;
 
 use actors::codes::Refusal;
-use actors::shard_state::gives_tag;
+use actors::tag::News;
 use ledger::ids::{RecordNumber, WalletNumber};
 use ledger::record::Record;
 
 use super::{Shard, Step};
-use crate::given::News;
 use crate::job::Job;
 use crate::limits::{MAX_WAYS, PARKED_JOBS};
 
@@ -19,7 +18,7 @@ use crate::limits::{MAX_WAYS, PARKED_JOBS};
 pub(super) struct Elsewhere {
     /// Jobs, each with the number of the record before which everything must be confirmed.
     jobs: VecDeque<(RecordNumber, Job)>,
-    /// Tags given away or set free, each by the record of this number.
+    /// What is to be known about tags, each by the record of this number.
     news: VecDeque<(RecordNumber, News)>,
 }
 
@@ -48,8 +47,8 @@ impl Shard {
 
     /// Keeps in mind what a record does to a tag.
     pub(super) fn note_tag(&mut self, number: RecordNumber, record: &Record) {
-        if let (Some(state), Some(tag)) = (&self.state, gives_tag(record)) {
-            self.elsewhere.news.push_back((number, (tag, state.given_tag(tag))));
+        if let Some(news) = self.state.as_ref().and_then(|state| state.tag_news(record)) {
+            self.elsewhere.news.push_back((number, news));
         }
     }
 
@@ -67,7 +66,6 @@ impl Shard {
 
     /// Everybody is to know again what this shard knows about tags.
     pub(super) fn tell_tags(&self, step: &mut Step<'_>) {
-        let tags = self.state.iter().flat_map(actors::shard_state::ShardState::given_tags);
-        step.given.extend(tags.map(|(tag, pairing)| (tag, Some(pairing))));
+        step.given.extend(self.state.iter().flat_map(actors::shard_state::ShardState::all_tag_news));
     }
 }

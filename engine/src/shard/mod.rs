@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actors::shard_state::ShardState;
+use actors::tag::News;
 use ledger::block::{Draft, Head};
 use ledger::ids::{At, Epoch, LedgerId, RecordNumber, ShardId, WalletNumber};
 use ledger::journal::{Journal, SubmitError};
@@ -23,7 +24,6 @@ use ledger::record::{Body, Envelope, Record};
 
 use crate::core::Held;
 use crate::counters::Counters;
-use crate::given::News;
 use crate::job::{Clock, Job, Told};
 use crate::mail::Letter;
 use crate::mailbox::Mailbox;

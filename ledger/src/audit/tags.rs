@@ -123,6 +123,7 @@ impl Tags {
             | Body::Purchased { .. }
             | Body::Voided { .. }
             | Body::TransferSent { .. }
+            | Body::Held { .. }
                 if may != Some(May::Pay) =>
             {
                 found.say(Rule::Pairing, || format!("tag {tag} is blocked or replaced, and pays"));

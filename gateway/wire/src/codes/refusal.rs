@@ -74,7 +74,7 @@ codes! {
         "The festival does not let wallets pay each other.",
         "Do not offer it.";
     SameWallet = 86, "same_wallet", Useless,
-        "Payer and payee are one wallet.",
+        "Payer and payee are one wallet, or a band is to be given to itself.",
         "Ask for the other wristband.";
     DeviceRevoked = 87, "device_revoked", Useless,
         "The device was revoked: it may do nothing any more, not even read.",
