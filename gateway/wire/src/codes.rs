@@ -87,11 +87,15 @@ pub enum Command {
     ReleaseHold = 14,
     /// Decides a payout of `amount` to the vendor whose office is addressed.
     PayOut = 16,
+    /// Takes one part of the next configuration.
+    StageConfiguration = 17,
+    /// Brings the staged configuration into force.
+    AdoptConfiguration = 18,
 }
 
 impl Command {
     /// All commands, in the order of their numbers.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::OpenWallet,
         Self::TopUp,
         Self::Purchase,
@@ -107,6 +111,8 @@ impl Command {
         Self::Capture,
         Self::ReleaseHold,
         Self::PayOut,
+        Self::StageConfiguration,
+        Self::AdoptConfiguration,
     ];
 
     /// The command with this number, if this version knows it.
@@ -128,6 +134,8 @@ impl Command {
             13 => Self::Capture,
             14 => Self::ReleaseHold,
             16 => Self::PayOut,
+            17 => Self::StageConfiguration,
+            18 => Self::AdoptConfiguration,
             _ => return None,
         })
     }
@@ -156,6 +164,8 @@ impl Command {
             Self::Capture => "capture",
             Self::ReleaseHold => "release_hold",
             Self::PayOut => "pay_out",
+            Self::StageConfiguration => "stage_configuration",
+            Self::AdoptConfiguration => "adopt_configuration",
         }
     }
 
@@ -182,6 +192,7 @@ impl Command {
     pub fn addressee(self) -> Addressee {
         match self {
             Self::PayOut => Addressee::Office,
+            Self::StageConfiguration | Self::AdoptConfiguration => Addressee::Festival,
             Self::Balance | Self::Cancel | Self::Lookup => Addressee::Either,
             _ => Addressee::Tag,
         }
@@ -197,6 +208,8 @@ pub enum Addressee {
     Office,
     /// The one or the other.
     Either,
+    /// The festival's own office, which needs no name.
+    Festival,
 }
 
 /// What kind of answer it is. Enough to act on, even when the code is newer than the terminal.

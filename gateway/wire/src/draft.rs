@@ -8,13 +8,14 @@ use crate::error::WireError;
 use crate::frame::{FrameKind, FrameWriter};
 use crate::id::{Name, RequestId};
 use crate::limits::{
-    LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUESTS_IN_FRAME, MAX_UID, NAME, OFFICE, PAIR, REQUEST_HEAD,
+    ADOPT, LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, MAX_UID, NAME, OFFICE, PAIR,
+    REQUEST_HEAD, STAGE_HEAD,
 };
 use crate::request::{Flags, Line, Tender};
 
 /// What follows the head of a request, beside lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tail {
+pub enum Tail<'a> {
     /// Nothing.
     None,
     /// A transfer: who is to have the money.
@@ -26,15 +27,35 @@ pub enum Tail {
         /// The band that the new one takes the place of.
         replaces: Option<Name>,
     },
+    /// One part of the next configuration.
+    Stage {
+        /// The version.
+        version: u32,
+        /// Which part, from 0.
+        part: u16,
+        /// At most 4,000 bytes.
+        bytes: &'a [u8],
+    },
+    /// The staged configuration is to be in force.
+    Adopt {
+        /// The version.
+        version: u32,
+        /// How many parts it has.
+        parts: u16,
+        /// BLAKE3 over all parts in order.
+        hash: [u8; 32],
+    },
 }
 
-impl Tail {
+impl Tail<'_> {
     /// Its bytes on the wire.
     pub fn size(&self) -> usize {
         match self {
             Self::None => 0,
             Self::Payee(_) => NAME,
             Self::Pair { .. } => PAIR,
+            Self::Stage { bytes, .. } => STAGE_HEAD + bytes.len(),
+            Self::Adopt { .. } => ADOPT,
         }
     }
 
@@ -45,6 +66,19 @@ impl Tail {
             Self::Pair { wallet, replaces } => {
                 out.extend_from_slice(&name_bytes(wallet));
                 out.extend_from_slice(&replaces.as_ref().map_or([0; NAME], name_bytes));
+            }
+            Self::Stage { version, part, bytes } => {
+                out.extend_from_slice(&version.to_le_bytes());
+                out.extend_from_slice(&part.to_le_bytes());
+                // A longer part than a request can carry is not appended at all.
+                out.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
+                out.extend_from_slice(bytes);
+            }
+            Self::Adopt { version, parts, hash } => {
+                out.extend_from_slice(&version.to_le_bytes());
+                out.extend_from_slice(&parts.to_le_bytes());
+                out.extend_from_slice(&[0; 2]);
+                out.extend_from_slice(hash);
             }
         }
     }
@@ -85,7 +119,7 @@ pub struct Request<'a> {
     /// How long an authorisation holds, in seconds.
     pub seconds: u32,
     /// What the command needs beside.
-    pub tail: Tail,
+    pub tail: Tail<'a>,
     /// What a purchase or a capture sells.
     pub lines: &'a [Line],
 }
@@ -191,6 +225,18 @@ impl<'a> Request<'a> {
         Self { amount, operator, ..Self::of_office(Command::PayOut, id, vendor) }
     }
 
+    /// Takes one part of the next configuration.
+    pub fn stage(id: RequestId, version: u32, part: u16, bytes: &'a [u8]) -> Self {
+        let tail = Tail::Stage { version, part, bytes };
+        Self { tail, ..Self::nothing(Command::StageConfiguration, id) }
+    }
+
+    /// Brings the staged configuration into force.
+    pub fn adopt(id: RequestId, version: u32, parts: u16, hash: [u8; 32]) -> Self {
+        let tail = Tail::Adopt { version, parts, hash };
+        Self { tail, ..Self::nothing(Command::AdoptConfiguration, id) }
+    }
+
     /// Reads balance and last movements.
     pub fn balance(id: RequestId, name: impl Into<Name>) -> Self {
         Self::bare(Command::Balance, id, name)
@@ -212,12 +258,13 @@ impl<'a> Request<'a> {
         REQUEST_HEAD + self.lines.len() * LINE + self.tail.size() + office
     }
 
-    /// Appends the request to `out`; `false` (and nothing appended) when it has more than 64 lines.
+    /// Appends the request to `out`; `false` (and nothing appended) when it has more than 64 lines or more
+    /// bytes than a request may have.
     pub fn append_to(&self, out: &mut Vec<u8>) -> bool {
         let (Ok(length), Ok(lines)) = (u16::try_from(self.size()), u8::try_from(self.lines.len())) else {
             return false;
         };
-        if usize::from(lines) > MAX_LINES {
+        if usize::from(lines) > MAX_LINES || usize::from(length) > MAX_REQUEST {
             return false;
         }
         out.extend_from_slice(&self.head(length, lines));

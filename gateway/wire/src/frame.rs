@@ -4,7 +4,7 @@
 
 use crate::bytes::{put, u8_at, u16_at, u32_at, u64_at};
 use crate::error::WireError;
-use crate::limits::{HEADER, MAX_FRAME_BODY, MAX_SMALL_BODY};
+use crate::limits::{HEADER, MAX_CONFIGURATION_BODY, MAX_FRAME_BODY, MAX_SMALL_BODY};
 
 /// What a frame is. Under 128 the terminal sends it, from 128 on the server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ pub enum FrameKind {
     Ping = 3,
     /// The terminal sends no more; answer what you have.
     Goodbye = 4,
+    /// Asks for a slice of the configuration.
+    Fetch = 5,
     /// The answer to a hello.
     Welcome = 129,
     /// One or many answers, in any order.
@@ -32,15 +34,18 @@ pub enum FrameKind {
     Notice = 134,
     /// The connection is over; the code says why.
     Fault = 135,
+    /// The answer to a fetch.
+    Configuration = 136,
 }
 
 impl FrameKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Hello,
         Self::Requests,
         Self::Ping,
         Self::Goodbye,
+        Self::Fetch,
         Self::Welcome,
         Self::Answers,
         Self::Pong,
@@ -48,6 +53,7 @@ impl FrameKind {
         Self::Statement,
         Self::Notice,
         Self::Fault,
+        Self::Configuration,
     ];
 
     /// The kind with this number, if there is one.
@@ -58,6 +64,7 @@ impl FrameKind {
             2 => Self::Requests,
             3 => Self::Ping,
             4 => Self::Goodbye,
+            5 => Self::Fetch,
             129 => Self::Welcome,
             130 => Self::Answers,
             131 => Self::Pong,
@@ -65,6 +72,7 @@ impl FrameKind {
             133 => Self::Statement,
             134 => Self::Notice,
             135 => Self::Fault,
+            136 => Self::Configuration,
             _ => return None,
         })
     }
@@ -88,6 +96,8 @@ impl FrameKind {
             Self::Statement => "statement",
             Self::Notice => "notice",
             Self::Fault => "fault",
+            Self::Fetch => "fetch",
+            Self::Configuration => "configuration",
         }
     }
 
@@ -102,6 +112,7 @@ impl FrameKind {
     pub fn max_body(self) -> u32 {
         match self {
             Self::Requests | Self::Answers => MAX_FRAME_BODY,
+            Self::Configuration => MAX_CONFIGURATION_BODY,
             _ => MAX_SMALL_BODY,
         }
     }
@@ -246,7 +257,7 @@ mod tests {
                 assert!(FrameKind::ALL.contains(&kind));
             }
         }
-        assert_eq!(FrameKind::ALL.iter().filter(|k| FrameKind::from_u8(k.number()) == Some(**k)).count(), 11);
+        assert_eq!(FrameKind::ALL.iter().filter(|k| FrameKind::from_u8(k.number()) == Some(**k)).count(), 13);
     }
 
     #[test]

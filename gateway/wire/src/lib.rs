@@ -16,10 +16,12 @@ mod bytes;
 pub mod codes;
 mod draft;
 mod error;
+mod fetch;
 mod frame;
 mod id;
 pub mod limits;
 mod message;
+mod own;
 mod request;
 mod session;
 
@@ -27,8 +29,10 @@ pub use answer::{Answer, Answers, Movement, Outcome, Statement, answers, push_an
 pub use codes::{Addressee, Class, Command, Decline, Read, Refusal};
 pub use draft::{Request, RequestsWriter, Tail, set_wait};
 pub use error::WireError;
+pub use fetch::{Fetch, Slice, What};
 pub use frame::{Frame, FrameKind, FrameWriter, Header, parse_header, push_empty, split_frame};
 pub use id::{Name, NameView, Position, RequestId, Roles, Uid};
 pub use message::{FromServer, FromTerminal};
+pub use own::{Interval, Own, OwnItem, ScheduledPrice};
 pub use request::{BadRequest, Flags, Line, Malformed, RequestView, Requests, Tender, requests};
 pub use session::{ConnectionLimits, Fault, Hello, Notice, Welcome};

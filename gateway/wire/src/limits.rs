@@ -45,6 +45,43 @@ pub const MAX_LINES: usize = 64;
 /// Largest request: head, 64 lines (840 bytes), and room for fields of newer terminals.
 pub const MAX_REQUEST: usize = 4096;
 
+/// Bytes behind the head of a staging, before its part of the configuration.
+pub const STAGE_HEAD: usize = 8;
+
+/// Largest part of a configuration in one staging: several fit a record of the journal.
+pub const MAX_PART: usize = 4_000;
+
+/// Bytes behind the head of an order to adopt.
+pub const ADOPT: usize = 40;
+
+/// Bytes of a fetch.
+pub const FETCH: usize = 16;
+
+/// Bytes of a slice of a configuration before the slice itself.
+pub const CONFIGURATION_HEAD: usize = 24;
+
+/// Largest slice of a configuration in one frame: what concerns a till fits one, and a bad mobile link
+/// takes it within the time for a frame.
+pub const MAX_SLICE: usize = 32 * 1024;
+
+/// Largest body of a frame with a slice of a configuration.
+pub const MAX_CONFIGURATION_BODY: u32 = 33 * 1024;
+
+/// Bytes of what concerns a device, before its names and lists.
+pub const OWN_HEAD: usize = 80;
+
+/// Bytes of one interval of opening hours.
+pub const INTERVAL: usize = 16;
+
+/// Bytes of one change of the local time.
+pub const CHANGE: usize = 12;
+
+/// Bytes of one item before its name and its scheduled prices.
+pub const ITEM_HEAD: usize = 16;
+
+/// Bytes of one scheduled price.
+pub const SCHEDULED: usize = 12;
+
 /// Bytes of one answer.
 pub const ANSWER: usize = 32;
 
@@ -110,6 +147,9 @@ const _: () = {
     // The largest frame of one-line requests is allowed by its bytes too.
     assert!(MAX_REQUESTS_IN_FRAME as usize * (REQUEST_HEAD + LINE) <= MAX_FRAME_BODY as usize);
     assert!(ANSWER + MAX_MOVEMENTS as usize * MOVEMENT <= MAX_SMALL_BODY as usize);
+    assert!(REQUEST_HEAD + STAGE_HEAD + MAX_PART <= MAX_REQUEST);
+    assert!(CONFIGURATION_HEAD + MAX_SLICE <= MAX_CONFIGURATION_BODY as usize);
+    assert!(FETCH <= MAX_SMALL_BODY as usize);
     assert!(WELCOME <= MAX_SMALL_BODY as usize);
     assert!(FAULT_HEAD + MAX_FAULT_TEXT <= MAX_SMALL_BODY as usize);
     assert!(PING_SECONDS * 3 <= IDLE_SECONDS);

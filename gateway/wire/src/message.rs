@@ -4,6 +4,7 @@
 
 use crate::answer::{Answers, Statement, answers};
 use crate::error::WireError;
+use crate::fetch::{Fetch, Slice};
 use crate::frame::{Frame, FrameKind};
 use crate::request::{Requests, requests};
 use crate::session::{Fault, Hello, Notice, Welcome};
@@ -17,6 +18,8 @@ pub enum FromTerminal<'a> {
     Requests(Requests<'a>),
     /// A ping with its cookie.
     Ping(u64),
+    /// It wants a slice of the configuration.
+    Fetch(Fetch),
     /// It sends no more.
     Goodbye,
 }
@@ -29,6 +32,7 @@ impl<'a> FromTerminal<'a> {
             FrameKind::Requests => requests(frame.body, frame.header.count).map(Self::Requests),
             FrameKind::Hello => Hello::parse(frame.body).map(Self::Hello),
             FrameKind::Ping => Ok(Self::Ping(frame.header.cookie)),
+            FrameKind::Fetch => Fetch::parse(frame.body).map(Self::Fetch),
             FrameKind::Goodbye => Ok(Self::Goodbye),
             kind => Err(WireError::Unexpected { kind }),
         }
@@ -50,6 +54,8 @@ pub enum FromServer<'a> {
     Statement(Statement<'a>),
     /// Something nobody asked for.
     Notice(Notice),
+    /// A slice of the configuration.
+    Configuration(Slice<'a>),
     /// The connection is over.
     Fault(Fault<'a>),
 }
@@ -65,6 +71,7 @@ impl<'a> FromServer<'a> {
             FrameKind::Pong => Ok(Self::Pong(frame.header.cookie)),
             FrameKind::ServerGoodbye => Ok(Self::Goodbye),
             FrameKind::Notice => Notice::parse(frame.body).map(Self::Notice),
+            FrameKind::Configuration => Slice::parse(frame.body).map(Self::Configuration),
             FrameKind::Fault => Fault::parse(frame.body).map(Self::Fault),
             kind => Err(WireError::Unexpected { kind }),
         }

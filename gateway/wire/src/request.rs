@@ -7,7 +7,10 @@ use crate::codes::{Addressee, Command, Refusal};
 use crate::error::WireError;
 use crate::frame::FrameKind;
 use crate::id::{Name, NameView, RequestId};
-use crate::limits::{LINE, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, NAME, OFFICE, REQUEST_HEAD};
+use crate::limits::{
+    ADOPT, LINE, MAX_LINES, MAX_PART, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, NAME, OFFICE, REQUEST_HEAD,
+    STAGE_HEAD,
+};
 
 /// How money comes in at a top-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -125,6 +128,9 @@ pub enum BadRequest {
     /// A command for an office that does not say for which.
     #[error("a command for an office without the 8 bytes that name it")]
     NoOffice,
+    /// A staging or an order to adopt whose own fields are not there whole.
+    #[error("a change of the configuration that ends before its fields do")]
+    NoConfiguration,
     /// A cancel or lookup whose request id and target differ.
     #[error("cancel and lookup carry the same id as request id and target")]
     TargetDiffers,
@@ -147,6 +153,7 @@ impl BadRequest {
             | Self::NoPayee
             | Self::NoWallet
             | Self::NoOffice
+            | Self::NoConfiguration
             | Self::TargetDiffers => Refusal::Malformed,
         }
     }
@@ -230,7 +237,8 @@ impl<'a> RequestView<'a> {
                 self.office().map(|_| ()).ok_or(BadRequest::NoOffice)
             }
             (Addressee::Tag | Addressee::Either, length) => check_name(kind, length),
-            (Addressee::Office, length) => Err(BadRequest::UidLength(length)),
+            (Addressee::Festival, 0) => Ok(()),
+            (Addressee::Office | Addressee::Festival, length) => Err(BadRequest::UidLength(length)),
         }
     }
 
@@ -245,6 +253,8 @@ impl<'a> RequestView<'a> {
             Command::TopUp if self.tender().is_none() => Err(BadRequest::NoTender),
             Command::Transfer => check_tail_name(self.tail, BadRequest::NoPayee),
             Command::Pair => self.check_pair(),
+            Command::StageConfiguration => self.staging().map(|_| ()).ok_or(BadRequest::NoConfiguration),
+            Command::AdoptConfiguration => self.order().map(|_| ()).ok_or(BadRequest::NoConfiguration),
             Command::Void | Command::Cancel | Command::Lookup | Command::Capture | Command::ReleaseHold
                 if self.target().is_none() =>
             {
@@ -323,11 +333,30 @@ impl<'a> RequestView<'a> {
         Some(NameView { bytes, ticket: u8_at::<11, _>(name) == Name::TICKET })
     }
 
+    /// Stage: the version, the number of the part, the part.
+    #[inline]
+    pub fn staging(&self) -> Option<(u32, u16, &'a [u8])> {
+        let (head, rest) = self.tail.split_first_chunk::<STAGE_HEAD>()?;
+        let length = usize::from(u16_at::<6, STAGE_HEAD>(head));
+        let part = rest.get(..length).filter(|_| length <= MAX_PART)?;
+        Some((u32_at::<0, STAGE_HEAD>(head), u16_at::<4, STAGE_HEAD>(head), part))
+    }
+
+    /// Adopt: the version, how many parts it has, BLAKE3 over all of them.
+    #[inline]
+    pub fn order(&self) -> Option<(u32, u16, [u8; 32])> {
+        let tail = self.tail.first_chunk::<ADOPT>()?;
+        Some((u32_at::<0, ADOPT>(tail), u16_at::<4, ADOPT>(tail), *tail.last_chunk()?))
+    }
+
     /// The vendor whose office is addressed instead of a tag; 0 is the festival's own office.
     #[inline]
     pub fn office(&self) -> Option<u32> {
         if u8_at::<16, _>(self.head) != 0 {
             return None;
+        }
+        if self.command.addressee() == Addressee::Festival {
+            return Some(0);
         }
         self.tail.first_chunk::<OFFICE>().map(u32_at::<0, OFFICE>)
     }

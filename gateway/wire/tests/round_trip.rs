@@ -19,12 +19,23 @@ use wire::{
 fn same(view: &RequestView<'_>, sent: &Request<'_>) {
     assert_eq!(view.command(), sent.command);
     assert_eq!((view.flags(), view.wait_ms(), view.id()), (sent.flags, sent.wait_ms, sent.id));
-    assert_eq!((view.owned_name(), view.office()), (sent.name, sent.office));
+    let office = match sent.tail {
+        Tail::Stage { version, part, bytes } => {
+            assert_eq!(view.staging(), Some((version, part, bytes)));
+            Some(0)
+        }
+        Tail::Adopt { version, parts, hash } => {
+            assert_eq!(view.order(), Some((version, parts, hash)));
+            Some(0)
+        }
+        _ => sent.office,
+    };
+    assert_eq!((view.owned_name(), view.office()), (sent.name, office));
     let uid = sent.name.map(|name| name.uid());
     assert_eq!(view.uid(), uid.as_ref().map_or(&[][..], wire::Uid::as_bytes));
     assert_eq!(view.uid_field(), uid.map_or([0; 10], |uid| uid.padded()));
     let (other, replaces) = match sent.tail {
-        Tail::None => (None, None),
+        Tail::None | Tail::Stage { .. } | Tail::Adopt { .. } => (None, None),
         Tail::Payee(payee) => (Some(payee), None),
         Tail::Pair { wallet, replaces } => (Some(wallet), replaces),
     };

@@ -75,9 +75,15 @@ fn layouts_have_no_gaps_and_the_sizes_of_the_crate() {
         ("name", limits::NAME),
         ("pair", limits::PAIR),
         ("office", limits::OFFICE),
+        ("stage", limits::STAGE_HEAD),
+        ("adopt", limits::ADOPT),
         ("answer", limits::ANSWER),
         ("movement", limits::MOVEMENT),
         ("notice", limits::NOTICE),
+        ("fetch", limits::FETCH),
+        ("configuration", limits::CONFIGURATION_HEAD),
+        ("own", limits::OWN_HEAD),
+        ("item", limits::ITEM_HEAD),
         ("fault", limits::FAULT_HEAD),
     ];
     assert_eq!(layouts().iter().map(|(name, size, _)| (*name, *size)).collect::<Vec<_>>(), sizes);
@@ -102,8 +108,9 @@ fn layouts_have_no_gaps_and_the_sizes_of_the_crate() {
 
 #[test]
 fn the_table_of_limits_holds_the_limits_of_the_crate() {
-    let expected: [(&str, usize); 13] = [
+    let expected: [(&str, usize); 14] = [
         ("body of a requests or answers frame, bytes", limits::MAX_FRAME_BODY as usize),
+        ("body of a configuration frame, bytes", limits::MAX_CONFIGURATION_BODY as usize),
         ("body of any other frame, bytes", limits::MAX_SMALL_BODY as usize),
         ("requests in a frame", limits::MAX_REQUESTS_IN_FRAME.into()),
         ("requests in flight on a connection", limits::MAX_IN_FLIGHT as usize),

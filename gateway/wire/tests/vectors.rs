@@ -9,9 +9,10 @@ mod document;
 
 use document::vectors;
 use wire::{
-    Answer, Class, Command, ConnectionLimits, Decline, Fault, Flags, FrameKind, FromServer, FromTerminal,
-    Hello, Line, Movement, Name, Notice, Position, Read, Refusal, Request, RequestId, RequestsWriter, Roles,
-    Tender, Uid, Welcome, WireError, push_answers, push_empty, push_statement, split_frame,
+    Answer, Class, Command, ConnectionLimits, Decline, Fault, Fetch, Flags, FrameKind, FromServer,
+    FromTerminal, Hello, Interval, Line, Movement, Name, Notice, Own, OwnItem, Position, Read, Refusal,
+    Request, RequestId, RequestsWriter, Roles, ScheduledPrice, Slice, Tender, Uid, Welcome, What, WireError,
+    push_answers, push_empty, push_statement, split_frame,
 };
 
 const EVENING: i64 = 1_782_928_800_000_000;
@@ -108,6 +109,15 @@ fn of_terminal(name: &str) -> Option<Vec<u8>> {
         "capture" => frame(&[at_till(Request::capture(id(1014), uid(), id(1013), &[beer, pretzel]))]),
         "release_hold" => frame(&[at_till(Request::release_hold(id(1015), uid(), id(1013)))]),
         "pay_out" => frame(&[at_till(Request::pay_out(id(1010), 21, 250_000, 31))]),
+        "stage_configuration" => {
+            let part = [0x01, 0x05, 0x03, 0x46, 0x61, 0x6e];
+            frame(&[at_till(Request::stage(id(1015), 5, 0, &part))])
+        }
+        "adopt_configuration" => {
+            let hash = std::array::from_fn(|at| 0xa0 + u8::try_from(at).unwrap());
+            frame(&[at_till(Request::adopt(id(1016), 5, 2, hash))])
+        }
+        "fetch" => pushed(|out| Fetch { version: 0, offset: 0, what: What::Own.number() }.push(out)),
         "cancel of a pay_out" => frame(&[Request::of_office(Command::Cancel, id(1010), 21)]),
         "pair" => frame(&[Request::pair(id(1010), small, ticket(), Some(uid().into()), 31)]),
         "pair of a further band" => frame(&[Request::pair(id(1011), small, ticket(), None, 31)]),
@@ -135,6 +145,64 @@ fn of_terminal(name: &str) -> Option<Vec<u8>> {
         "goodbye of the terminal" => empty(FrameKind::Goodbye, 0),
         _ => return None,
     })
+}
+
+fn own() -> Own {
+    const HOUR: i64 = 3_600_000_000;
+    let lager = OwnItem {
+        id: 101,
+        price: 650,
+        vat: 2_000,
+        stopped: false,
+        name: "Lager".into(),
+        scheduled: vec![ScheduledPrice { from: EVENING + HOUR, price: 700 }],
+    };
+    Own {
+        version: 5,
+        festival: 7,
+        currency: 978,
+        exponent: 2,
+        standing: 0,
+        marks: Own::TRANSFERS,
+        cut_over_hour: 6,
+        roles: Roles::SELL,
+        zone: 3,
+        till: 12,
+        vendor: 21,
+        balance_cap: 25_000,
+        top_up_min: 100,
+        top_up_max: 15_000,
+        largest_amount: 50_000,
+        looks_repeated_seconds: 20,
+        most_hold_seconds: 3_600,
+        festival_name: "Lakeside".into(),
+        vendor_name: "Bar Nord".into(),
+        till_name: "Bar Nord 1".into(),
+        hours: vec![Interval { from: EVENING - HOUR, until: EVENING + 7 * HOUR }],
+        vendor_hours: vec![],
+        offsets: vec![(EVENING - 24 * HOUR, 7_200)],
+        items: vec![lager],
+    }
+}
+
+/// A terminal that read half of its prices would charge the wrong ones: what is cut short is not read.
+#[test]
+fn what_concerns_a_device_is_read_back_whole_or_not_at_all() {
+    let bytes = own().encode();
+    assert_eq!(Own::decode(&bytes), Some(own()));
+    assert!((0..bytes.len()).all(|cut| Own::decode(&bytes[..cut]).is_none()));
+    let newer = [&bytes[..], &[7; 9]].concat();
+    assert_eq!(Own::decode(&newer), Some(own()), "a newer server says more");
+}
+
+/// Bytes of two versions put together are no configuration at all.
+#[test]
+fn a_slice_of_another_version_is_empty() {
+    let whole = vec![7; 70_000];
+    let fetch = |version, offset| Fetch { version, offset, what: What::Whole.number() };
+    let lengths = [(0, 0), (5, 32_768), (5, 65_536), (5, 70_000), (5, u32::MAX), (4, 32_768)]
+        .map(|(version, offset)| Slice::of(&fetch(version, offset), 5, &whole).bytes.len());
+    assert_eq!(lengths, [32_768, 32_768, 4_464, 0, 0, 0]);
 }
 
 fn of_server(name: &str) -> Option<Vec<u8>> {
@@ -172,6 +240,15 @@ fn of_server(name: &str) -> Option<Vec<u8>> {
             Answer::refused(id(1007), balance, Refusal::Malformed),
             Answer::refused(id(1008), 99, Refusal::Unsupported),
         ]),
+        "configuration" => {
+            let whole = own().encode();
+            let fetch = Fetch { version: 0, offset: 0, what: What::Own.number() };
+            pushed(|out| Slice::of(&fetch, 5, &whole).push(out))
+        }
+        "configuration refused" => {
+            let fetch = Fetch { version: 0, offset: 0, what: What::Whole.number() };
+            pushed(|out| Slice::refused(&fetch, Refusal::NotYourRole).push(out))
+        }
         "fault" => pushed(|out| Fault::new(broke.refusal(), &broke.to_string()).push(out)),
         "pong" => empty(FrameKind::Pong, 0x1122_3344_5566_7788),
         "notice configuration" => pushed(|out| Notice::Configuration(5).push(out)),
@@ -184,7 +261,7 @@ fn of_server(name: &str) -> Option<Vec<u8>> {
 #[test]
 fn the_crate_writes_the_vectors_of_the_document() {
     let all = vectors();
-    assert_eq!(all.len(), 39, "a vector was added or lost");
+    assert_eq!(all.len(), 44, "a vector was added or lost");
     for (name, hex) in all {
         let bytes =
             of_terminal(name).or_else(|| of_server(name)).unwrap_or_else(|| panic!("unknown vector {name}"));

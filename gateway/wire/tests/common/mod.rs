@@ -70,6 +70,10 @@ fn shape(
         Command::Pair => Request::pair(id, name, second, bonus.then_some(name), 7),
         Command::BlockTag => Request::block_tag(id, name, 7),
         Command::UnblockTag => Request::unblock_tag(id, name, 7),
+        Command::StageConfiguration => {
+            Request::stage(id, other.device(), 3, if bonus { &[7; 3_000] } else { &[] })
+        }
+        Command::AdoptConfiguration => Request::adopt(id, other.device(), 3, [9; 32]),
         Command::PayOut => Request::pay_out(id, other.device(), amount, 7),
         Command::Authorise => Request::authorise(id, name, amount, 1 + u32::from(name.uid().padded()[0])),
         Command::Capture => Request { amount, ..Request::capture(id, name, other, &[]) },
