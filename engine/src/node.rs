@@ -51,7 +51,7 @@ pub struct Node {
     pub epoch: Epoch,
     /// What recovery found.
     pub opened: Opened,
-    /// The configuration in force, the newest of all shards.
+    /// The configuration that every shard has in force, or a newer one: the oldest of all.
     pub festival: Arc<Festival>,
     /// The highest counter seen from each device of the festival.
     pub highest: HashMap<DeviceNumber, u64>,
@@ -79,16 +79,16 @@ pub fn open(host: &dyn Host, threads: usize) -> Result<Node, NodeError> {
     Ok(Node { log, ledger: genesis.ledger, key_id: genesis.key_id, epoch, opened, festival, highest, shards })
 }
 
-/// Lets equal configurations be held once. Returns the newest.
+/// Lets equal configurations be held once. Returns the oldest: a newer one is still on its way.
 fn share_configuration(shards: &mut [Recovered]) -> Option<Arc<Festival>> {
     let mut shared = None;
-    let mut newest: Option<Arc<Festival>> = None;
+    let mut oldest: Option<Arc<Festival>> = None;
     for (state, _) in shards {
         state.share_configuration(&mut shared);
         let festival = state.adopted().map(|adopted| Arc::clone(&adopted.festival));
-        newest = newest.into_iter().chain(festival).max_by_key(|festival| festival.version);
+        oldest = oldest.into_iter().chain(festival).min_by_key(|festival| festival.version);
     }
-    newest
+    oldest
 }
 
 fn highest_counters(festival: &Festival, shards: &[Recovered]) -> HashMap<DeviceNumber, u64> {

@@ -16,7 +16,7 @@ use crate::counts::{Counts, Ending};
 use crate::encode::{self, END};
 use crate::limits::{KEEP_BYTES, Limits, PARTIAL_STEP};
 use crate::session::{Desk, Fault, Phase, Session};
-use crate::shared::Shared;
+use crate::view::View;
 
 /// The answers of a round that are this connection's: a chain through the round's answers.
 #[derive(Clone, Copy, Debug)]
@@ -175,13 +175,19 @@ impl Connection {
         let _fits = self.session.dismiss(&mut self.out);
     }
 
+    /// Goes on by another version of the configuration, and tells the terminal.
+    pub(crate) fn reconfigure(&mut self, view: &View) {
+        // A notice has a fixed size that fits.
+        let _fits = self.session.reconfigure(view, &mut self.out);
+    }
+
     /// Sends this round's answers and whatever else waits, in one system call.
     pub(crate) fn tell(
         &mut self,
         told: &[Told],
         next: &[u32],
         scratch: &mut Vec<u8>,
-        shared: &Shared,
+        view: &View,
         counts: &mut Counts,
         now: engine::job::Mono,
     ) -> Result<(), Ending> {
@@ -195,9 +201,9 @@ impl Connection {
         let sums = encode::chain(out, told, next, mine.first).map_err(|_| Ending::Fault)?;
         self.session.in_flight = self.session.in_flight.saturating_sub(sums.count);
         if let Some(member) = self.session.member {
-            shared.standing.raise(member, sums.highest);
+            view.standing.raise(member, sums.highest);
             if sums.declined > 0 {
-                shared.standing.declined(member, sums.declined, now);
+                view.standing.declined(member, sums.declined, now);
             }
         }
         if waiting {

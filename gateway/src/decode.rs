@@ -6,7 +6,9 @@
 use actors::address::{Keys, Tag};
 use actors::command::{AskedLine, Command, Request};
 use actors::office;
-use ledger::ids::{At, FestivalId, Office, OperatorId, RequestId, TillId, VendorId, WalletNumber, ZoneId};
+use ledger::ids::{
+    At, FestivalId, Office, OperatorId, RequestId, TillId, VendorId, Version, WalletNumber, ZoneId,
+};
 use ledger::record::{Mode, Tender};
 use wire::{Flags, Refusal, RequestView};
 
@@ -74,6 +76,16 @@ fn command(view: &RequestView<'_>, keys: &Keys) -> Result<Command, Refusal> {
         },
         wire::Command::Void => Command::Void { sale: target(view)? },
         wire::Command::PayOut => Command::PayOut { amount: view.amount() },
+        wire::Command::StageConfiguration => {
+            let (version, part, bytes) = view.staging().ok_or(Refusal::Malformed)?;
+            let version = Version::new(version).ok_or(Refusal::Malformed)?;
+            Command::StageConfiguration { version, part, bytes: bytes.into() }
+        }
+        wire::Command::AdoptConfiguration => {
+            let (version, parts, hash) = view.order().ok_or(Refusal::Malformed)?;
+            let version = Version::new(version).ok_or(Refusal::Malformed)?;
+            Command::AdoptConfiguration { version, parts, hash }
+        }
         wire::Command::Balance => Command::Balance,
         wire::Command::Cancel => Command::Cancel,
         wire::Command::Lookup => Command::Lookup,

@@ -24,4 +24,5 @@ mod slab;
 mod standing;
 pub mod status;
 pub mod time;
+mod view;
 pub mod wake;

@@ -3,15 +3,17 @@
 //! Must never: touch a socket; look at a wallet; let a request of one device speak for another.
 //! Laws: L12 (what is in flight is bounded), L13 (festival, device).
 
+use actors::festival::Role;
 use engine::job::{Clock, Job, Lane, Mono, Reply};
 use engine::limits::BUSY_RETRY_MS;
-use wire::{Frame, FrameKind, FromTerminal, Hello, Notice, Refusal, Requests, WireError};
+use wire::{Fetch, Frame, FrameKind, FromTerminal, Hello, Notice, Refusal, Requests, Slice, What, WireError};
 
 use crate::counts::{Counts, Ending};
 use crate::decode;
 use crate::limits::LIVE_FRAME;
 use crate::shared::{FIRST_INCARNATION, Shared};
 use crate::standing::Member;
+use crate::view::View;
 
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,7 @@ impl From<WireError> for Fault {
 /// What a session may use of its loop while it reads.
 pub(crate) struct Desk<'a> {
     pub(crate) shared: &'a Shared,
+    pub(crate) view: &'a View,
     pub(crate) clock: Clock,
     /// Where answers are to come back to.
     pub(crate) reply: Reply,
@@ -86,6 +89,7 @@ impl Session {
             (Phase::Open, FromTerminal::Requests(requests), Some(member)) => {
                 self.requests(requests, &member, desk, out)
             }
+            (Phase::Open, FromTerminal::Fetch(fetch), Some(member)) => fetched(&fetch, &member, desk, out),
             (Phase::Open, FromTerminal::Ping(cookie), _) => {
                 wire::push_empty(out, FrameKind::Pong, cookie);
                 Ok(())
@@ -106,15 +110,15 @@ impl Session {
 
     fn hello(&mut self, hello: &Hello, desk: &mut Desk<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         let shared = desk.shared;
-        let member = admit(hello, shared)?;
-        let festival = &shared.festival;
+        let member = admit(hello, desk)?;
+        let festival = &desk.view.festival;
         let welcome = wire::Welcome {
             version: hello.version.min(wire::limits::VERSION),
             roles: wire::Roles(member.roles.0),
             configuration: festival.version.get(),
             server_time: desk.clock.wall.0,
             incarnation: FIRST_INCARNATION,
-            highest_counter: shared.standing.highest(member),
+            highest_counter: desk.view.standing.highest(member),
             ledger: shared.ledger.0,
             till: member.till.get(),
             limits: wire::ConnectionLimits { in_flight: shared.limits.in_flight, ..Default::default() },
@@ -129,6 +133,14 @@ impl Session {
             self.dismiss(out)?;
         }
         Ok(())
+    }
+
+    /// Another version is in force: the device may have another till or other roles by it.
+    pub(crate) fn reconfigure(&mut self, view: &View, out: &mut Vec<u8>) -> Result<(), WireError> {
+        let Some(member) = &mut self.member else { return Ok(()) };
+        // Devices stay listed for ever; their places do not.
+        *member = view.standing.member(member.number.get()).unwrap_or(*member);
+        if self.phase == Phase::Open { Notice::Configuration(view.version()).push(out) } else { Ok(()) }
     }
 
     /// The server goes away: says so. What is in flight will be answered, then the session ends.
@@ -151,7 +163,7 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let limits = &desk.shared.limits;
-        let throttle = desk.shared.standing.busy_for(*member, limits.declines_per_minute, desk.clock.mono);
+        let throttle = desk.view.standing.busy_for(*member, limits.declines_per_minute, desk.clock.mono);
         let lane = if requests.len() > LIVE_FRAME { Lane::Backlog } else { Lane::Live };
         desk.refused.clear();
         for request in requests {
@@ -185,7 +197,7 @@ impl Session {
             desk.counts.busy += 1;
             return Err(wire::Answer::busy(id, command, come_back));
         }
-        let request = decode::request(&view, &desk.shared.keys, member, desk.shared.festival.id)
+        let request = decode::request(&view, &desk.shared.keys, member, desk.shared.festival)
             .map_err(|refusal| wire::Answer::refused(id, command, refusal))?;
         let wait = u64::from(view.wait_ms()) * 1_000;
         let deadline = (wait > 0).then(|| Mono(desk.clock.mono.0.saturating_add(wait)));
@@ -197,10 +209,30 @@ impl Session {
     }
 }
 
+/// A slice of the configuration. A terminal that asks faster than it takes what it gets is told to wait.
+fn fetched(fetch: &Fetch, member: &Member, desk: &Desk<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let view = desk.view;
+    let own;
+    let slice = match What::from_u16(fetch.what) {
+        _ if out.len() > desk.shared.limits.pause_bytes => Slice::refused(fetch, Refusal::Busy),
+        None => Slice::refused(fetch, Refusal::Unsupported),
+        Some(What::Whole) if !member.roles.has(Role::Administer) => {
+            Slice::refused(fetch, Refusal::NotYourRole)
+        }
+        Some(What::Whole) => Slice::of(fetch, view.version(), view.whole()),
+        Some(What::Own) => {
+            own = view.own(member).encode();
+            Slice::of(fetch, view.version(), &own)
+        }
+    };
+    Ok(slice.push(out)?)
+}
+
 /// Whether the server can serve this terminal (L13).
-fn admit(hello: &Hello, shared: &Shared) -> Result<Member, Fault> {
+fn admit(hello: &Hello, desk: &Desk<'_>) -> Result<Member, Fault> {
+    let (shared, view) = (desk.shared, desk.view);
     let fault = |code, text| Err(Fault { code, text, ending: Ending::Fault });
-    if hello.festival != shared.festival.id.0 {
+    if hello.festival != shared.festival.0 {
         let text = format!("festival {} is not served here; check the terminal's festival", hello.festival);
         return fault(Refusal::WrongFestival, text);
     }
@@ -212,10 +244,13 @@ fn admit(hello: &Hello, shared: &Shared) -> Result<Member, Fault> {
         );
         return fault(Refusal::Unsupported, text);
     }
-    let member = shared.standing.member(hello.device);
+    let member = view.standing.member(hello.device);
+    if member.is_some_and(|member| view.standing.is_revoked(member)) {
+        return fault(Refusal::DeviceRevoked, format!("device {} was revoked", hello.device));
+    }
     member.ok_or_else(|| Fault {
         code: Refusal::Unauthenticated,
-        text: format!("device {} is not enrolled in configuration {}", hello.device, shared.festival.version),
+        text: format!("device {} is not enrolled in configuration {}", hello.device, view.festival.version),
         ending: Ending::Fault,
     })
 }

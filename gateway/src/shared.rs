@@ -1,19 +1,18 @@
-//! Owns: what all loops of a server share: the ledger's keys, the adopted configuration, the devices'
-//! standing, the limits, the order to stop, and each loop's counts for whoever asks.
+//! Owns: what all loops of a server share: the ledger's keys, the view of the configuration, the limits, the order to stop, and each loop's counts for whoever asks.
 //! Must never: be changed on the way of a tap but for the atomics in it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actors::address::Keys;
 use actors::festival::Festival;
 use engine::counters::Counters;
-use ledger::ids::{DeviceNumber, Epoch, LedgerId};
+use ledger::ids::{DeviceNumber, Epoch, FestivalId, LedgerId, Version};
 
 use crate::counts::Counts;
 use crate::limits::Limits;
-use crate::standing::Standing;
+use crate::view::View;
 
 /// The incarnation of a ledger that was never promoted. A restart is no other incarnation: only an
 /// operator who makes a copy of the ledger its new original raises it, and no build can do that yet.
@@ -26,8 +25,10 @@ pub struct Shared {
     pub(crate) ledger: LedgerId,
     /// This start.
     pub(crate) epoch: Epoch,
-    pub(crate) festival: Arc<Festival>,
-    pub(crate) standing: Standing,
+    pub(crate) festival: FestivalId,
+    /// The configuration that loops are to work by, and its version.
+    view: Mutex<Arc<View>>,
+    version: AtomicU32,
     pub(crate) limits: Limits,
     stopping: AtomicBool,
     reports: Vec<Report>,
@@ -53,6 +54,8 @@ pub struct SharedParts {
 struct Report {
     /// Monotonic microseconds of its last round; 0 before the first.
     beat: AtomicU64,
+    /// The version that its shards have in force for good; 0 before it said so.
+    in_force: AtomicU32,
     counts: Mutex<(Counts, Counters)>,
 }
 
@@ -60,10 +63,38 @@ impl Shared {
     /// For `loops` loops over a recovered ledger.
     pub fn new(parts: SharedParts, limits: Limits, loops: u16) -> Self {
         let SharedParts { keys, ledger, epoch, festival, highest } = parts;
-        let standing = Standing::new(&festival, &highest);
+        let version = AtomicU32::new(festival.version.get());
+        let (id, view) = (festival.id, Mutex::new(Arc::new(View::new(festival, &highest))));
         let reports = (0..loops).map(|_| Report::default()).collect();
         let stopping = AtomicBool::new(false);
-        Self { keys, ledger, epoch, festival, standing, limits, stopping, reports }
+        Self { keys, ledger, epoch, festival: id, view, version, limits, stopping, reports }
+    }
+
+    /// The configuration to work by.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The version that every shard has in force for good.
+    pub fn version(&self) -> u32 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Loop `number` has `version` in force in all its shards. The last loop to say so brings the
+    /// festival along for all.
+    pub(crate) fn note_in_force(&self, number: u16, version: Version, festival: Option<Arc<Festival>>) {
+        if let Some(report) = self.reports.get(usize::from(number)) {
+            report.in_force.store(version.get(), Ordering::Release);
+        }
+        let lowest = self.reports.iter().map(|report| report.in_force.load(Ordering::Acquire)).min();
+        let Some(festival) = festival.filter(|festival| Some(festival.version.get()) == lowest) else {
+            return;
+        };
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        if festival.version.get() > view.version() {
+            *view = Arc::new(view.followed_by(festival));
+            self.version.store(view.version(), Ordering::Release);
+        }
     }
 
     /// Orders all loops to answer what is in flight and to end. Wake them afterwards.

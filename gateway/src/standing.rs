@@ -4,6 +4,7 @@
 //! Laws: L12 (a broken terminal does not fill the legal record), L13 (only enrolled devices).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actors::festival::{Festival, Roles};
@@ -42,6 +43,13 @@ struct Entry {
     number: DeviceNumber,
     till: TillId,
     roles: Roles,
+    revoked: bool,
+    seen: Arc<Seen>,
+}
+
+/// What was seen of a device, whatever the version of the configuration.
+#[derive(Debug, Default)]
+struct Seen {
     highest: AtomicU64,
     /// Minute of the monotonic clock and declines in it, packed so that both move at once.
     declines: AtomicU64,
@@ -50,16 +58,37 @@ struct Entry {
 impl Standing {
     /// The devices of `festival`, with the highest counter that recovery found of each.
     pub(crate) fn new(festival: &Festival, highest: &HashMap<DeviceNumber, u64>) -> Self {
+        Self::with(festival, |number| {
+            let highest = AtomicU64::new(highest.get(&number).copied().unwrap_or(0));
+            Arc::new(Seen { highest, ..Seen::default() })
+        })
+    }
+
+    /// The devices of the next version: their counters and their declines go on.
+    pub(crate) fn of_next(&self, festival: &Festival) -> Self {
+        Self::with(festival, |number| {
+            let place = self.devices.binary_search_by_key(&number, |entry| entry.number).ok();
+            let known = place.and_then(|place| self.devices.get(place));
+            known.map_or_else(Arc::default, |entry| Arc::clone(&entry.seen))
+        })
+    }
+
+    fn with(festival: &Festival, seen: impl Fn(DeviceNumber) -> Arc<Seen>) -> Self {
         let entry = |device: &actors::festival::Device| Entry {
             number: device.number,
             till: device.till,
             roles: device.roles,
-            highest: AtomicU64::new(highest.get(&device.number).copied().unwrap_or(0)),
-            declines: AtomicU64::new(0),
+            revoked: device.revoked,
+            seen: seen(device.number),
         };
         let mut devices: Vec<_> = festival.devices().iter().map(entry).collect();
         devices.sort_by_key(|entry| entry.number);
         Self { devices }
+    }
+
+    /// Whether the device may do nothing any more.
+    pub(crate) fn is_revoked(&self, member: Member) -> bool {
+        self.entry(member).is_some_and(|entry| entry.revoked)
     }
 
     /// The device of this number, if it is enrolled.
@@ -76,15 +105,15 @@ impl Standing {
 
     /// The highest counter seen from the device; 0 is none.
     pub(crate) fn highest(&self, member: Member) -> u64 {
-        self.entry(member).map_or(0, |entry| entry.highest.load(Ordering::Relaxed))
+        self.entry(member).map_or(0, |entry| entry.seen.highest.load(Ordering::Relaxed))
     }
 
     /// A recorded answer about `counter` leaves.
     pub(crate) fn raise(&self, member: Member, counter: u64) {
         if let Some(entry) = self.entry(member)
-            && entry.highest.load(Ordering::Relaxed) < counter
+            && entry.seen.highest.load(Ordering::Relaxed) < counter
         {
-            entry.highest.fetch_max(counter, Ordering::Relaxed);
+            entry.seen.highest.fetch_max(counter, Ordering::Relaxed);
         }
     }
 
@@ -96,13 +125,14 @@ impl Standing {
             let before = if packed >> COUNT_BITS == minute { packed & COUNT_MASK } else { 0 };
             minute << COUNT_BITS | (before + u64::from(count)).min(COUNT_MASK)
         };
-        let _before = entry.declines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |p| Some(add(p)));
+        let _before =
+            entry.seen.declines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |p| Some(add(p)));
     }
 
     /// Milliseconds until the device may write again, if it has had more declines than `limit` in
     /// this minute.
     pub(crate) fn busy_for(&self, member: Member, limit: u32, now: Mono) -> Option<u32> {
-        let packed = self.entry(member)?.declines.load(Ordering::Relaxed);
+        let packed = self.entry(member)?.seen.declines.load(Ordering::Relaxed);
         let minute = now.0 / MINUTE;
         let over = packed >> COUNT_BITS == minute && packed & COUNT_MASK > u64::from(limit);
         // At most 60,000.
@@ -117,8 +147,8 @@ mod tests {
     fn one_device() -> (Standing, Member) {
         let number = DeviceNumber::new(7).unwrap();
         let till = TillId::new(1).unwrap();
-        let (highest, declines) = (AtomicU64::new(41), AtomicU64::new(0));
-        let entry = Entry { number, till, roles: Roles::default(), highest, declines };
+        let seen = Arc::new(Seen { highest: AtomicU64::new(41), ..Seen::default() });
+        let entry = Entry { number, till, roles: Roles::default(), revoked: false, seen };
         let standing = Standing { devices: vec![entry] };
         let member = standing.member(7).unwrap();
         (standing, member)

@@ -5,6 +5,7 @@
 
 mod channels;
 pub mod explain;
+pub mod festival;
 pub mod init;
 pub mod inspect;
 mod reading;
@@ -46,6 +47,8 @@ enum Command {
     },
     /// Serve a ledger to terminals.
     Serve(serve::Args),
+    /// Show or change the configuration of a running festival.
+    Festival(festival::Args),
     /// Audit a ledger from its files alone; exit code 1 if anything is found.
     Verify(verify::Args),
     /// Show blocks and records.
@@ -91,6 +94,7 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve(args) => serve::serve(args, out),
+        Command::Festival(args) => festival::festival(args, out),
         Command::Verify(args) => {
             let verified = verify::verify(&args.dir)?;
             if args.json {

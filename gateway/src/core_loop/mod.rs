@@ -6,6 +6,7 @@
 mod accept;
 mod clocks;
 mod deliver;
+mod follow;
 
 use std::io;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::session::{Desk, Fault};
 use crate::shared::Shared;
 use crate::slab::Slab;
 use crate::time::Time;
+use crate::view::View;
 use crate::wake::Wake;
 
 /// Token of the wake in the poll; a slab never gets so far.
@@ -110,6 +112,9 @@ pub struct CoreLoop<J: Journal> {
     counts: Counts,
     /// The engine has more to do at once.
     more: bool,
+    /// The configuration it works by, and the engine's adoptions it has looked at.
+    view: Arc<View>,
+    adoptions: Option<u64>,
     next_sweep: u64,
     /// Since when the loop is ending, and why.
     ending: Option<(u64, End)>,
@@ -121,6 +126,7 @@ impl<J: Journal> CoreLoop<J> {
         let LoopParts { number, core, shared, wake, listener, dealer, arrivals, rebuilds, time } = parts;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN | EventFlags::ET)?;
+        let view = shared.view();
         let mut new = Self {
             number,
             core,
@@ -146,6 +152,8 @@ impl<J: Journal> CoreLoop<J> {
             partial_bytes: 0,
             counts: Counts::default(),
             more: true,
+            view,
+            adoptions: None,
             next_sweep: 0,
             ending: None,
         };
@@ -189,6 +197,7 @@ impl<J: Journal> CoreLoop<J> {
             return Some(End::Struck);
         }
         self.deliver(clock);
+        self.follow(clock);
         if clock.mono.0 >= self.next_sweep {
             self.sweep(clock);
         }
@@ -256,6 +265,7 @@ impl<J: Journal> CoreLoop<J> {
         let before = connection.partial_bytes();
         let mut desk = Desk {
             shared: &self.shared,
+            view: &self.view,
             clock,
             reply: Reply { home: self.number, token },
             jobs: &mut self.jobs,

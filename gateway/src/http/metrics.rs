@@ -95,6 +95,12 @@ fn decisions(out: &mut DescriptorEncoder<'_>, engine: &Counters) -> fmt::Result 
         ("messages_taken", "Messages taken from other shards", engine.taken),
         ("messages_returned", "Of these, that went back", engine.returned),
         ("channels_resent", "Times a channel was sent again because nothing was heard", engine.resent),
+        ("configuration_records", "Records that told other shards of a new configuration", engine.spread),
+        (
+            "configurations_adopted",
+            "Times a shard had another configuration in force for good",
+            engine.adopted,
+        ),
         ("stripes_swept", "Vendors' stripes swept home", engine.swept),
         ("timers_fired", "Timers that came due and were decided", engine.timers),
     ];

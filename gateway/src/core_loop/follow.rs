@@ -1,0 +1,37 @@
+//! Owns: how a loop comes to another configuration: it says which version its own shards have in
+//! force for good, and takes the next view when all loops' shards have it.
+//! Must never: tell a terminal of a version that a shard could still lose (L10).
+
+use engine::job::Clock;
+use ledger::journal::Journal;
+
+use super::CoreLoop;
+
+impl<J: Journal> CoreLoop<J> {
+    /// Looks whether another version is in force.
+    pub(super) fn follow(&mut self, clock: Clock) {
+        let engine = self.core.counters();
+        let adoptions = Some(engine.adopted + engine.rebuilds);
+        if adoptions != self.adoptions {
+            self.adoptions = adoptions;
+            if let Some((version, festival)) = self.core.in_force() {
+                self.shared.note_in_force(self.number, version, festival);
+            }
+        }
+        if self.shared.version() != self.view.version() {
+            self.view = self.shared.view();
+            self.tell_of_configuration(clock);
+        }
+    }
+
+    /// Every connection goes on by the new version, and its terminal is told.
+    fn tell_of_configuration(&mut self, clock: Clock) {
+        for place in 0..self.slab.places() {
+            let Some((_, connection)) = self.slab.at(place) else { continue };
+            connection.reconfigure(&self.view);
+            if connection.needs_care() {
+                self.settle(place, clock);
+            }
+        }
+    }
+}
