@@ -107,7 +107,10 @@ impl Link {
                     return Err(LinkEnd::Fault { code: fault.code, text: fault.text.to_owned() });
                 }
                 // The close that follows ends the connection.
-                FromServer::Goodbye | FromServer::Pong(_) | FromServer::Notice(_) => {}
+                FromServer::Goodbye
+                | FromServer::Pong(_)
+                | FromServer::Notice(_)
+                | FromServer::Configuration(_) => {}
             }
         }
         self.came.drain(..taken);

@@ -16,7 +16,7 @@ use crate::commands::Failure;
 const QUIET: Duration = Duration::from_secs(2);
 
 /// How long the whole may take. A healthy server is done within a second.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Requests without an answer: half of what one actor may have waiting in its shard's mailbox.
 const IN_FLIGHT: usize = 32;
