@@ -387,7 +387,8 @@ impl Terminal {
                 self.phase = Phase::Leaving;
                 Ok(())
             }
-            FromServer::Pong(_) => Ok(()),
+            // This client asks for no configuration.
+            FromServer::Pong(_) | FromServer::Configuration(_) => Ok(()),
             FromServer::Welcome(_) => Err(ClientError::OutOfTurn("welcome")),
         }
     }

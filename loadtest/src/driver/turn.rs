@@ -231,7 +231,9 @@ impl<'a, T: Traffic> Turn<'a, T> {
                     self.on_answer(place, &statement.answer, now)?;
                     self.close_batch(now);
                 }
-                FromServer::Pong(_) | FromServer::Notice(Notice::Configuration(_)) => {}
+                FromServer::Pong(_)
+                | FromServer::Notice(Notice::Configuration(_))
+                | FromServer::Configuration(_) => {}
                 FromServer::Notice(Notice::GoingAway) => {
                     return Err(LoadError::Server("is going away in the middle of a run".into()));
                 }
