@@ -25,6 +25,7 @@ fn commands_have_the_same_numbers() {
     use actors::command::Command;
     use wire::Command as Wire;
     let id = ledger::ids::RequestId::new(1 << 40 | 1).unwrap();
+    let version = ledger::ids::Version::new(1).unwrap();
     let table = [
         (Command::Open, Wire::OpenWallet),
         (Command::TopUp { tender: ledger::record::Tender::Cash, amount: 1 }, Wire::TopUp),
@@ -40,7 +41,15 @@ fn commands_have_the_same_numbers() {
         (Command::Pair { wallet: ledger::ids::WalletNumber::new(1).unwrap(), replaces: None }, Wire::Pair),
         (Command::BlockTag, Wire::BlockTag),
         (Command::UnblockTag, Wire::UnblockTag),
+        (Command::Authorise { amount: 1, seconds: 1 }, Wire::Authorise),
+        (
+            Command::Capture { hold: id, lines: actors::command::AskedLines::default(), amount: 1 },
+            Wire::Capture,
+        ),
+        (Command::ReleaseHold { hold: id }, Wire::ReleaseHold),
         (Command::PayOut { amount: 1 }, Wire::PayOut),
+        (Command::StageConfiguration { version, part: 0, bytes: Box::default() }, Wire::StageConfiguration),
+        (Command::AdoptConfiguration { version, parts: 1, hash: [0; 32] }, Wire::AdoptConfiguration),
     ];
     assert_eq!(table.len(), Wire::ALL.len());
     assert!(table.iter().all(|(ours, theirs)| ours.number() == theirs.number()));

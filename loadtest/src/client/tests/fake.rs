@@ -96,6 +96,7 @@ impl Fake {
             match FromTerminal::parse(&frame).unwrap() {
                 FromTerminal::Hello(_) => self.welcome().push(out).unwrap(),
                 FromTerminal::Ping(cookie) => push_empty(out, wire::FrameKind::Pong, cookie),
+                FromTerminal::Fetch(_) => panic!("this client fetches no configuration"),
                 FromTerminal::Goodbye => push_empty(out, wire::FrameKind::ServerGoodbye, 0),
                 FromTerminal::Requests(requests) => {
                     assert!(frame.header.count <= self.frame_requests, "more in a frame than allowed");

@@ -115,7 +115,7 @@ impl Till {
                     }
                 }
                 FromTerminal::Ping(_) => self.sent.push("ping".to_owned()),
-                FromTerminal::Hello(_) | FromTerminal::Goodbye => {}
+                FromTerminal::Hello(_) | FromTerminal::Goodbye | FromTerminal::Fetch(_) => {}
             }
         }
         alive
