@@ -1,9 +1,10 @@
-//! `chaos points`: a founding, then one scenario, and one run for every mutating call the disk sees in it and every way
+//! `chaos points`: a founding, a pairing race, then one scenario, and one run for every mutating call the disk sees in it and every way
 //! in which that call can go wrong: power lost in the middle of it with several remains, EIO, ENOSPC.
 //! After each the process is started again, every client resends, and every law is checked.
 #![allow(clippy::print_stdout, reason = "a command's output")]
 
 pub mod founding;
+pub mod race;
 
 use std::collections::BTreeMap;
 
@@ -39,6 +40,8 @@ const SEED: u64 = 7;
 pub struct Outcome {
     /// The foundings.
     pub founded: founding::Founded,
+    /// The pairing races.
+    pub raced: race::Raced,
     /// Calls by kind.
     pub calls: BTreeMap<SimKind, u64>,
     /// Runs.
@@ -55,6 +58,11 @@ pub fn run(points: &Points) -> u8 {
     println!(
         "{} calls of a founding, {} runs: {} left a whole ledger, {} none",
         outcome.founded.calls, outcome.founded.runs, outcome.founded.whole, outcome.founded.nothing
+    );
+    let raced = &outcome.raced;
+    println!(
+        "{} pairing races, power lost in {} of them; the first desk won {}, the second {}",
+        raced.runs, raced.lost, raced.won[0], raced.won[1]
     );
     for (kind, count) in &outcome.calls {
         println!("{:10} {count:>6} calls", format!("{kind:?}").to_lowercase());
@@ -79,6 +87,13 @@ pub fn all(points: &Points) -> Outcome {
     let plan = plan(points.steps);
     let founded = founding::all(points.stride, || blows(points.subsets).collect());
     let mut outcome = Outcome { broken: founded.broken.clone(), founded, ..Outcome::default() };
+    if outcome.broken.is_some() {
+        return outcome;
+    }
+    match race::all(points.subsets) {
+        Ok(raced) => outcome.raced = raced,
+        Err(broken) => outcome.broken = Some(format!("a pairing race: {broken}")),
+    }
     if outcome.broken.is_some() {
         return outcome;
     }

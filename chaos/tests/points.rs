@@ -2,7 +2,7 @@
 //! was acknowledged before the power went must be there afterwards, at whatever call it went.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use chaos::points::{self, Points, founding};
+use chaos::points::{self, Points, founding, race};
 use chaos::world::Blow;
 use chaos::world::tally::Row;
 use ledger::journal::embedded::{SimFault, SimKind};
@@ -24,4 +24,11 @@ fn a_founding_cut_at_any_call_leaves_a_whole_ledger_or_none() {
     assert_eq!(founded.broken, None);
     assert_eq!(founded.runs, founded.calls * 6);
     assert!(founded.calls >= 20 && founded.whole >= 4 && founded.nothing >= 20, "{founded:?}");
+}
+
+/// Two desks, one band: whenever the power goes, one of them has won and the band pays from one wallet.
+#[test]
+fn a_pairing_race_cut_at_any_call_has_one_winner() {
+    let raced = race::all(2).unwrap();
+    assert!(raced.lost >= 10, "{raced:?}");
 }

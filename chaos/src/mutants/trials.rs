@@ -18,6 +18,7 @@ use crate::world::fixture;
 /// Every case.
 pub const ALL: &[Trial] = &[
     ("prices and limits of a festival file are exact minor units", minor_units),
+    ("of two desks with one band one wins, and its wallet waits for the band", pairing_race),
     ("a log that a block was cut out of is refused", block_cut_out),
 ];
 
@@ -70,6 +71,11 @@ fn minor_units() -> Result<(), String> {
     let limits = festival.limits;
     let read = (price, limits.balance_cap, limits.top_up_min);
     if read == (Some(650), 25_050, 100) { Ok(()) } else { Err(format!("read as {read:?}")) }
+}
+
+/// Two guests with one band, or a wallet that pays before it has it.
+fn pairing_race() -> Result<(), String> {
+    crate::points::race::race(None, 0).map(|_| ())
 }
 
 fn config() -> LogConfig {
