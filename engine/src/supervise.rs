@@ -95,11 +95,15 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Tells every part to end. Returns when all have.
-    pub fn stop(&self) {
-        if self.root.cast(Message::Shutdown).is_ok() {
-            self.wait();
-        }
+    /// Tells every part to end, and waits until all have, at most so long. Whether all have: one that
+    /// has not will not.
+    pub fn stop(&self, patience: Duration) -> bool {
+        // A supervisor that is gone has nothing left that runs.
+        let _gone = self.root.cast(Message::Shutdown);
+        let (done, ended) = &*self.done;
+        let done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = ended.wait_timeout_while(done, patience, |done| !*done);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Waits until everything has ended or was given up.
@@ -440,7 +444,7 @@ mod tests {
                 break;
             }
         }
-        supervised.stop();
+        assert!(supervised.stop(Duration::from_mins(1)));
         supervised.wait();
         heard.lock().unwrap().clone()
     }
@@ -464,6 +468,28 @@ mod tests {
             ["failing: panicked: as scripted", "failing: broke", "failing: ended without being told to"]
         );
         assert_eq!(heard.last(), Some(&Notice::Stopped));
+    }
+
+    #[test]
+    fn a_part_that_hangs_is_waited_for_no_longer_than_that() {
+        // A server that was told to stop, hung, and kept its ledger locked until somebody came.
+        let (hold, held) = crossbeam_channel::bounded::<()>(0);
+        let start: Starter = Arc::new(move || {
+            let held = held.clone();
+            let run: Body = Box::new(move |_stop| {
+                let _until_let_go = held.recv();
+                Ok(())
+            });
+            Ok(vec![Part { name: "hanging".into(), run, wake: Arc::new(|| {}) }])
+        });
+        let (ready, running) = crossbeam_channel::unbounded();
+        let notice = Box::new(move |notice: &Notice| ready.send(notice.clone()).unwrap_or_default());
+        let group = Group { name: "data".into(), start };
+        let supervised = supervise(vec![group], quick(), notice).unwrap();
+        assert_eq!(running.recv(), Ok(Notice::Started("data".into())));
+        assert!(!supervised.stop(Duration::from_millis(1)));
+        drop(hold);
+        assert!(supervised.stop(Duration::from_mins(1)));
     }
 
     #[test]

@@ -74,6 +74,9 @@ pub struct Limits {
     pub linger: u64,
     /// Time for everything in flight to be answered when the server stops.
     pub drain: u64,
+    /// Silence of a core loop after which it counts as hanging: readiness turns red. After twice as long
+    /// the process ends, and so it does when a part has not ended this long after it was told to.
+    pub hanging: u64,
     /// Declines of one device in a minute, after which it is told `busy`.
     pub declines_per_minute: u32,
 }
@@ -92,6 +95,7 @@ impl Default for Limits {
             slow_reader: 10 * SECOND,
             linger: 2 * SECOND,
             drain: 5 * SECOND,
+            hanging: 5 * SECOND,
             declines_per_minute: MAX_DECLINES_PER_MINUTE,
         }
     }

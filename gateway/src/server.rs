@@ -68,11 +68,23 @@ pub struct Server {
     address: SocketAddr,
     http: SocketAddr,
     patience: Duration,
+    hanging: Duration,
 }
 
 impl Server {
-    /// Recovers the ledger and starts serving it. `heard` is told what happens to its parts later.
+    /// Recovers the ledger and starts serving it on this machine. `heard` is told what happens to its
+    /// parts later.
     pub fn start(
+        config: Config,
+        heard: impl Fn(&Notice) + Send + Sync + 'static,
+    ) -> Result<Self, ServeError> {
+        let host = Arc::new(OsHost::new(&config.dir));
+        Self::start_on(host, config, heard)
+    }
+
+    /// The same on a machine of the caller's choice: a test hands its own clock in.
+    pub fn start_on(
+        host: Arc<dyn Host>,
         config: Config,
         heard: impl Fn(&Notice) + Send + Sync + 'static,
     ) -> Result<Self, ServeError> {
@@ -81,11 +93,11 @@ impl Server {
         let http = config.http;
         let bound = TcpListener::bind(http).map_err(|error| ServeError::Http(http, error))?;
         let (address, http) = (listener.address(), bound.local_addr()?);
-        let host: Arc<dyn Host> = Arc::new(OsHost::new(&config.dir));
         let time = time::of(Arc::clone(&host));
-        let status = Arc::new(Status::new(Arc::clone(&time)));
+        let status = Arc::new(Status::new(Arc::clone(&time), config.limits.hanging));
         // Whatever drains takes at most this, and then a moment.
         let patience = Duration::from_micros(config.limits.drain) + Duration::from_secs(1);
+        let hanging = Duration::from_micros(config.limits.hanging);
         let data = Data { config, directory, host, time, listener, status: Arc::clone(&status) };
         // The first start is made here: a wrong directory is told at once, not tried five times.
         let first = Mutex::new(Some(data.start()?));
@@ -105,7 +117,7 @@ impl Server {
             heard(notice);
         });
         let supervised = supervise::supervise(groups, Policy::default(), notice)?;
-        Ok(Self { supervised, status, address, http, patience })
+        Ok(Self { supervised, status, address, http, patience, hanging })
     }
 
     /// Where terminals connect.
@@ -123,11 +135,19 @@ impl Server {
         &self.status
     }
 
-    /// Answers everything in flight, says goodbye to every terminal, closes the log.
+    /// After how long without a round a core loop counts as hanging.
+    pub const fn hanging(&self) -> Duration {
+        self.hanging
+    }
+
+    /// Answers everything in flight, says goodbye to every terminal, closes the log. An error of the
+    /// kind "timed out" says that a part hangs: then only the end of the process frees the ledger.
     pub fn stop(self) -> io::Result<()> {
         // While the loops drain the journal's thread must still run: first this, then the parts.
         self.status.drain(self.patience);
-        self.supervised.stop();
+        if !self.supervised.stop(self.hanging) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "a part of the server hangs"));
+        }
         self.status.take_serving().map_or(Ok(()), |serving| serving.log.close())
     }
 }
@@ -169,6 +189,8 @@ impl Data {
         let loops = u16::try_from(running.cores.len()).unwrap_or(u16::MAX);
         let wakes = wakes[..running.cores.len()].to_vec();
         let shared = Arc::new(Shared::new(parts, self.config.limits, loops));
+        // From here on: a loop that hangs before its first round is one too.
+        (0..loops).for_each(|number| shared.set_beat(number, (self.time)().mono.0));
         let (dealer, arrivals) = Dealer::new(&wakes);
         let dealer = Arc::new(dealer);
         let mut parts = running.parts;

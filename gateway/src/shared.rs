@@ -52,7 +52,7 @@ pub struct SharedParts {
 /// What a loop last said about itself.
 #[derive(Debug, Default)]
 struct Report {
-    /// Monotonic microseconds of its last round; 0 before the first.
+    /// Monotonic microseconds of its last round, at first of its start; 0 before.
     beat: AtomicU64,
     /// The version that its shards have in force for good; 0 before it said so.
     in_force: AtomicU32,

@@ -11,9 +11,6 @@ use crate::shared::Shared;
 use crate::time::{SECOND, Time};
 use crate::wake::Wake;
 
-/// After how long without a round a loop counts as hanging: readiness turns red.
-pub const HANGING_MICROS: u64 = 5 * SECOND;
-
 /// The ledger as it is being served.
 #[derive(Clone)]
 pub(crate) struct Serving {
@@ -25,6 +22,8 @@ pub(crate) struct Serving {
 /// See the module.
 pub struct Status {
     time: Time,
+    /// After how many microseconds without a round a loop counts as hanging.
+    hanging: u64,
     serving: Mutex<Option<Serving>>,
     stopping: AtomicBool,
     /// Loops that have answered everything and wait for the end.
@@ -34,9 +33,10 @@ pub struct Status {
 }
 
 impl Status {
-    pub(crate) fn new(time: Time) -> Self {
+    pub(crate) fn new(time: Time, hanging: u64) -> Self {
         Self {
             time,
+            hanging,
             serving: Mutex::new(None),
             stopping: AtomicBool::new(false),
             drained: Mutex::new(0),
@@ -103,7 +103,7 @@ impl Status {
         if let Some(cause) = serving.log.dead() {
             because.push(format!("the journal is dead: {cause}"));
         }
-        if let Some(silent) = self.longest_silence().filter(|silent| *silent > HANGING_MICROS) {
+        if let Some(silent) = self.longest_silence().filter(|silent| *silent > self.hanging) {
             because.push(format!("a core loop has not turned for {} s", silent / SECOND));
         }
         because

@@ -12,18 +12,27 @@ mod till;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use engine::host::{Host, OsHost};
+use engine::job::{Clock, Mono};
 use engine::supervise::Notice;
+use gateway::commands::serve;
 use gateway::commands::verify::verify;
 use gateway::limits::Limits;
 use gateway::server::{Config, Server};
-use ledger::mutant::{Point, Strike, arm, is_armed};
+use ledger::ids::At;
+use ledger::journal::embedded::{self, Disk};
+use ledger::mutant::{POISON_APPLY, Point, Strike, arm, is_armed, let_go};
 use till::Till;
+use wire::{Outcome, Refusal};
 
 /// A strike meets the first thread that passes its point, whichever server it belongs to.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -158,4 +167,122 @@ fn the_recovery_thread_comes_back() {
 #[test]
 fn http_comes_back_and_no_terminal_notices() {
     both(Point::Http, "http");
+}
+
+#[test]
+fn a_broken_shard_is_busy_over_the_wire_and_its_neighbours_sell_on() {
+    // One request that trips a defect, and every bar of the server stood still until its shard was read back.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = festival::founded();
+    let (server, _told) = start(&place.path().join("ledger"), 1);
+    let address = server.address();
+    let mut tills = festival::tills(address);
+    let bar = &mut tills[1];
+    let shards: Vec<u16> =
+        (0..festival::BANDS).map(|band| bar.try_sale(address, band, 0).position.shard()).collect();
+    let broken = shards[0];
+    // Nothing is rebuilt until it is let go.
+    arm(Point::Recovery, Strike::Hang);
+    wait_for("the recovery thread hangs", || !is_armed());
+    let poisoned = bar.try_sale(address, 0, POISON_APPLY);
+    assert_eq!(poisoned.outcome(), Outcome::Refused(Refusal::Internal));
+    for (band, shard) in shards.iter().enumerate() {
+        let expected = if *shard == broken { Outcome::Refused(Refusal::Busy) } else { Outcome::Applied };
+        assert_eq!(bar.try_sale(address, band, 0).outcome(), expected, "band {band} of shard {shard}");
+    }
+    assert!(shards.iter().collect::<std::collections::BTreeSet<_>>().len() >= 3);
+    let_go();
+    let until = Instant::now() + PATIENCE;
+    while bar.try_sale(address, 0, 0).outcome() != Outcome::Applied {
+        assert!(Instant::now() < until, "the shard did not come back");
+    }
+    assert_eq!(server.status().failures(), 0);
+    server.stop().unwrap();
+}
+
+/// A machine whose monotonic clock shows what the test says.
+struct Stopped {
+    machine: OsHost,
+    mono: AtomicU64,
+}
+
+impl Host for Stopped {
+    fn clock(&self) -> Clock {
+        let mono = Mono(self.mono.load(Ordering::SeqCst));
+        Clock { wall: At(1_780_272_000_000_000 + i64::try_from(mono.0).unwrap()), mono }
+    }
+
+    fn stopwatch(&self) -> embedded::Clock {
+        self.machine.stopwatch()
+    }
+
+    fn disk(&self) -> std::io::Result<Arc<dyn Disk>> {
+        self.machine.disk()
+    }
+}
+
+#[test]
+fn a_loop_that_hangs_turns_readiness_red_and_green_again_when_it_goes_on() {
+    // A server that takes connections and answers nobody, and looks healthy to whoever could replace it.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = festival::founded();
+    let dir = place.path().join("ledger");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let limits = Limits::default();
+    let config = Config { dir: dir.clone(), plain: any, http: any, loops: 1, limits };
+    let start = 1_000_000;
+    let host = Arc::new(Stopped { machine: OsHost::new(&dir), mono: AtomicU64::new(start) });
+    let server = Server::start_on(Arc::clone(&host) as Arc<dyn Host>, config, |_| {}).unwrap();
+    let status = server.status();
+    wait_for("the loop turns", || status.longest_silence() == Some(0));
+    arm(Point::CoreLoop, Strike::Hang);
+    wait_for("the loop hangs", || !is_armed());
+    host.mono.store(start + limits.hanging, Ordering::SeqCst);
+    assert_eq!(status.not_ready(), [""; 0]);
+    assert!(get(server.http(), "/health/ready").ends_with("ready\n"));
+    host.mono.store(start + limits.hanging + 1, Ordering::SeqCst);
+    assert_eq!(status.not_ready(), ["a core loop has not turned for 5 s"]);
+    let red = get(server.http(), "/health/ready");
+    assert!(red.starts_with("HTTP/1.1 503") && red.contains("has not turned for 5 s"), "{red}");
+    let_go();
+    wait_for("the loop turns again", || status.not_ready().is_empty());
+    server.stop().unwrap();
+}
+
+/// Says to this test binary, started once more, how its server is to hang.
+const HANGS: &str = "FANFARE_TEST_HANGS";
+
+#[test]
+fn a_process_whose_loop_hangs_ends_and_so_does_one_that_was_told_to_stop() {
+    // A hung server outlived its manager's order to stop: nobody could start another on its ledger.
+    if let Some(how) = std::env::var_os(HANGS) {
+        let ended = hang(how == "told to stop");
+        panic!("it went on: {ended:?}");
+    }
+    for (how, said) in [("alone", "a core loop hangs"), ("told to stop", "told to stop and hangs")] {
+        let me = std::env::current_exe().unwrap();
+        let name = "a_process_whose_loop_hangs_ends_and_so_does_one_that_was_told_to_stop";
+        let ended = Command::new(me).args([name, "--exact", "--nocapture"]).env(HANGS, how).output().unwrap();
+        let heard = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.signal(), Some(signal_hook::consts::SIGABRT), "{how}: {heard}");
+        assert!(heard.contains(said), "{how}: {heard}");
+    }
+}
+
+/// Serves with a loop that hangs, as `fanfare serve` does; never comes back.
+fn hang(told_to_stop: bool) -> ExitCode {
+    let place = festival::founded();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    // Nobody waits for it: what hangs hangs for ever.
+    let hanging = if told_to_stop { 1_000_000 } else { 20_000 };
+    let limits = Limits { hanging, drain: 20_000, ..Limits::default() };
+    let config = Config { dir: place.path().join("ledger"), plain: any, http: any, loops: 1, limits };
+    let server = Server::start(config, |_| {}).unwrap();
+    arm(Point::CoreLoop, Strike::Hang);
+    wait_for("the loop hangs", || !is_armed());
+    let (bell, mut ring) = UnixStream::pair().unwrap();
+    if told_to_stop {
+        ring.write_all(&[0]).unwrap();
+    }
+    serve::attend(server, bell, &mut std::io::sink()).unwrap()
 }

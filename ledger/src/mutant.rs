@@ -143,14 +143,27 @@ pub enum Strike {
     Panic = 1,
     /// It returns as if it were done.
     End = 2,
+    /// It hangs until it is let go.
+    Hang = 3,
 }
 
 #[cfg(feature = "mutants")]
 static ARMED: std::sync::atomic::AtomicU16 = std::sync::atomic::AtomicU16::new(0);
 
+/// Whoever is struck by [`Strike::Hang`] hangs as long as this is set.
+#[cfg(feature = "mutants")]
+static HELD: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Lets whoever hangs go on.
+#[cfg(feature = "mutants")]
+pub fn let_go() {
+    HELD.store(false, std::sync::atomic::Ordering::SeqCst);
+}
+
 /// The next thread that passes `point` is struck, once.
 #[cfg(feature = "mutants")]
 pub fn arm(point: Point, strike: Strike) {
+    HELD.store(strike == Strike::Hang, std::sync::atomic::Ordering::SeqCst);
     ARMED.store((point as u16) << 8 | strike as u16, std::sync::atomic::Ordering::SeqCst);
 }
 
@@ -160,16 +173,19 @@ pub fn is_armed() -> bool {
     ARMED.load(std::sync::atomic::Ordering::SeqCst) != 0
 }
 
-/// Panics, or returns `true` for "end here", if a test armed this point.
+/// Panics, hangs, or returns `true` for "end here", if a test armed this point.
 #[cfg(feature = "mutants")]
 pub fn struck(point: Point) -> bool {
     use std::sync::atomic::Ordering::SeqCst;
-    let strike = [Strike::Panic, Strike::End].into_iter().find(|strike| {
+    let strike = [Strike::Panic, Strike::End, Strike::Hang].into_iter().find(|strike| {
         let armed = (point as u16) << 8 | *strike as u16;
         ARMED.compare_exchange(armed, 0, SeqCst, SeqCst).is_ok()
     });
     assert!(strike != Some(Strike::Panic), "struck at {point:?}");
-    strike.is_some()
+    while strike == Some(Strike::Hang) && HELD.load(SeqCst) {
+        std::thread::park_timeout(std::time::Duration::from_millis(1));
+    }
+    strike == Some(Strike::End)
 }
 
 /// Whether a test armed this point: never, in this build.

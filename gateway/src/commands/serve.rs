@@ -17,7 +17,6 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::Failure;
 use crate::limits::Limits;
 use crate::server::{Config, Server};
-use crate::status::HANGING_MICROS;
 
 /// What `fanfare serve` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,8 +34,8 @@ pub struct Args {
     loops: u16,
 }
 
-/// How often the process looks after its loops.
-const LOOK: Duration = Duration::from_secs(1);
+/// Looks at the loops in the time after which one counts as hanging.
+const LOOKS: u32 = 5;
 
 /// Looks in a row that must find a loop silent. After a pause of the whole process (a stopped
 /// machine, a debugger) the first look comes before the loops had their turn: it is no hang.
@@ -48,8 +47,7 @@ const GAVE_UP: u8 = b'!';
 /// Serves until a signal, or until a part has failed too often.
 pub fn serve(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     raise_descriptors();
-    let (mut bell, ring) = UnixStream::pair()?;
-    bell.set_read_timeout(Some(LOOK))?;
+    let (bell, ring) = UnixStream::pair()?;
     for signal in [SIGTERM, SIGINT] {
         signal_hook::low_level::pipe::register(signal, ring.try_clone()?)?;
     }
@@ -64,8 +62,18 @@ pub fn serve(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     writeln!(out, "listening on {}", server.address())?;
     writeln!(out, "http on {}", server.http())?;
     out.flush()?;
-    let gave_up = watch(&mut bell, &server)?;
+    attend(server, bell, out)
+}
+
+/// Looks after a running server until the bell rings, and stops it. Where it hangs instead the process
+/// ends at once, for its manager to start it anew: nobody was told what is not on disk.
+pub fn attend(server: Server, mut bell: UnixStream, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    bell.set_read_timeout(Some(server.hanging() / LOOKS))?;
+    let Some(gave_up) = watch(&mut bell, &server)? else { end("a core loop hangs") };
     let closed = server.stop();
+    if closed.as_ref().is_err_and(|error| error.kind() == ErrorKind::TimedOut) {
+        end("it was told to stop and hangs");
+    }
     if gave_up {
         return Err("a part of the server failed too often; what happened is said above".into());
     }
@@ -74,24 +82,40 @@ pub fn serve(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for the bell, and looks after the loops meanwhile. Whether a part was given up.
-fn watch(bell: &mut UnixStream, server: &Server) -> io::Result<bool> {
+fn end(why: &str) -> ! {
+    let _unheard = writeln!(io::stderr(), "fanfare: {why}; the process ends at once");
+    std::process::abort()
+}
+
+/// Waits for the bell, and looks after the loops meanwhile. Whether a part was given up; `None` if a
+/// loop hangs.
+fn watch(bell: &mut UnixStream, server: &Server) -> io::Result<Option<bool>> {
     let mut rung = [0];
-    let mut silent_looks = 0;
+    let mut hang = Hang::default();
     loop {
         match bell.read(&mut rung) {
-            Ok(_) => return Ok(rung == [GAVE_UP]),
+            Ok(_) => return Ok(Some(rung == [GAVE_UP])),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        // Readiness has been red for as long again: nobody but a new process can help.
-        let silent = server.status().longest_silence().is_some_and(|silent| silent > 2 * HANGING_MICROS);
-        silent_looks = if silent { silent_looks + 1 } else { 0 };
-        if silent_looks == SILENT_LOOKS {
-            let _unheard = writeln!(io::stderr(), "fanfare: a core loop hangs; the process ends at once");
-            std::process::abort();
+        if hang.look(server.status().longest_silence(), server.hanging()) {
+            return Ok(None);
         }
+    }
+}
+
+/// Looks that found a loop silent, in a row.
+#[derive(Debug, Default)]
+struct Hang(u32);
+
+impl Hang {
+    /// One look at the longest silence of a loop; whether it hangs for good. By then readiness has been
+    /// red for as long again: nobody but a new process can help.
+    fn look(&mut self, silence: Option<u64>, hanging: Duration) -> bool {
+        let silent = silence.is_some_and(|silence| Duration::from_micros(silence) > 2 * hanging);
+        self.0 = if silent { self.0 + 1 } else { 0 };
+        self.0 >= SILENT_LOOKS
     }
 }
 
@@ -114,4 +138,22 @@ fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     // Where it is refused, the loops live with what there is.
     let _refused = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_hangs_when_three_looks_in_a_row_find_it_silent() {
+        // A virtual machine that was paused for a minute, and lost every connection for it.
+        let hanging = Duration::from_secs(5);
+        let mut hang = Hang::default();
+        let mut looks = |silences: &[Option<u64>]| -> Vec<bool> {
+            silences.iter().map(|silence| hang.look(silence.map(|s| s * 1_000_000), hanging)).collect()
+        };
+        assert_eq!(looks(&[Some(60), Some(60), Some(0)]), [false; 3]);
+        assert_eq!(looks(&[Some(10), Some(10), Some(10), None]), [false; 4]);
+        assert_eq!(looks(&[Some(11), Some(12), Some(13)]), [false, false, true]);
+    }
 }

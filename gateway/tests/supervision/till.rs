@@ -96,11 +96,13 @@ pub struct Till {
     sells: bool,
     pub orders: Vec<Order>,
     in_flight: HashMap<RequestId, usize>,
+    /// Sales tried outside of the orders.
+    tries: u64,
 }
 
 impl Till {
     pub fn new(device: u32, sells: bool) -> Self {
-        Self { device, sells, orders: Vec::new(), in_flight: HashMap::new() }
+        Self { device, sells, orders: Vec::new(), in_flight: HashMap::new(), tries: 0 }
     }
 
     /// Sells, through every break of the connection, until told to stop and everything is decided.
@@ -183,6 +185,17 @@ impl Till {
                 }
             }
         }
+    }
+
+    /// One more sale, with this counter of the band; its answer, whatever it is.
+    pub fn try_sale(&mut self, server: SocketAddr, band: usize, tag_counter: u32) -> Answer {
+        let id = RequestId::new(self.device, (1 << 20) + self.tries).unwrap();
+        self.tries += 1;
+        let lines = [Line { item: 1, quantity: 1, unit_price: 1 }];
+        let sale = Request { flags: Flags::CONFIRM, tag_counter, ..Request::purchase(id, uid(band), &lines) };
+        let mut link = Link::open(server, self.device).unwrap();
+        link.send(|frame| assert!(frame.push(&sale))).unwrap();
+        link.answers().unwrap()[0]
     }
 
     /// The balance that a statement shows.
