@@ -11,7 +11,7 @@ pub struct Remains {
     pub lost: usize,
     /// Pages of which some sectors are new and some are old.
     pub torn: usize,
-    /// Something is there that was written after something that is lost.
+    /// A page is there that was written after one that is lost, or lies behind it in the same write.
     pub reordered: bool,
 }
 
@@ -35,7 +35,8 @@ impl Remains {
         let pages = sectors.chunk_by(|one, other| page(one) == page(other));
         let half = |page: &&[Sector]| page.iter().any(|one| one.kept != page[0].kept);
         let of = |kept: bool| {
-            sectors.iter().filter(move |sector| sector.kept == kept).map(|sector| sector.written)
+            let these = sectors.iter().filter(move |sector| sector.kept == kept);
+            these.map(|sector| (sector.written, page(sector)))
         };
         Self {
             lost: of(false).count(),
@@ -66,7 +67,8 @@ mod tests {
         assert_eq!(remains(&[(0, 1, false), (1, 1, false)]), lost);
         // One write, half of it there: nothing is out of order.
         assert_eq!(remains(&[(0, 1, false), (1, 1, true)]), Remains { lost: 1, torn: 1, reordered: false });
-        // Two pages, the later one lost; then the earlier one.
+        // Two pages of one write, the first one lost; two writes, the later one lost; then the earlier one.
+        assert_eq!(remains(&[(0, 1, false), (page, 1, true)]), Remains { lost: 1, torn: 0, reordered: true });
         assert_eq!(
             remains(&[(0, 1, true), (page, 2, false)]),
             Remains { lost: 1, torn: 0, reordered: false }
