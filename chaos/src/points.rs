@@ -3,6 +3,7 @@
 //! After each the process is started again, every client resends, and every law is checked.
 #![allow(clippy::print_stdout, reason = "a command's output")]
 
+pub mod change;
 pub mod founding;
 pub mod race;
 
@@ -42,6 +43,8 @@ pub struct Outcome {
     pub founded: founding::Founded,
     /// The pairing races.
     pub raced: race::Raced,
+    /// The changes of the configuration.
+    pub changed: change::Changed,
     /// Calls by kind.
     pub calls: BTreeMap<SimKind, u64>,
     /// Runs.
@@ -63,6 +66,10 @@ pub fn run(points: &Points) -> u8 {
     println!(
         "{} pairing races, power lost in {} of them; the first desk won {}, the second {}",
         raced.runs, raced.lost, raced.won[0], raced.won[1]
+    );
+    println!(
+        "{} calls of a change of the configuration, {} runs: {} had adopted it, {} in some shards only",
+        outcome.changed.calls, outcome.changed.runs, outcome.changed.adopted, outcome.changed.apart
     );
     for (kind, count) in &outcome.calls {
         println!("{:10} {count:>6} calls", format!("{kind:?}").to_lowercase());
@@ -86,7 +93,9 @@ pub fn run(points: &Points) -> u8 {
 pub fn all(points: &Points) -> Outcome {
     let plan = plan(points.steps);
     let founded = founding::all(points.stride, || blows(points.subsets).collect());
-    let mut outcome = Outcome { broken: founded.broken.clone(), founded, ..Outcome::default() };
+    let changed = change::all(points.stride, points.subsets);
+    let broken = founded.broken.clone().or_else(|| changed.broken.clone());
+    let mut outcome = Outcome { broken, founded, changed, ..Outcome::default() };
     if outcome.broken.is_some() {
         return outcome;
     }

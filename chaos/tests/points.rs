@@ -2,7 +2,7 @@
 //! was acknowledged before the power went must be there afterwards, at whatever call it went.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use chaos::points::{self, Points, founding, race};
+use chaos::points::{self, Points, change, founding, race};
 use chaos::world::Blow;
 use chaos::world::tally::Row;
 use ledger::journal::embedded::{SimFault, SimKind};
@@ -31,4 +31,14 @@ fn a_founding_cut_at_any_call_leaves_a_whole_ledger_or_none() {
 fn a_pairing_race_cut_at_any_call_has_one_winner() {
     let raced = race::all(2).unwrap();
     assert!(raced.lost >= 10, "{raced:?}");
+}
+
+/// The server stopped in the middle of a change: one bar sold at yesterday's prices for ever, or the
+/// organiser was told of a stop that nobody had heard of after the night.
+#[test]
+fn a_change_of_the_configuration_cut_at_any_call_reaches_every_shard_and_never_goes_back() {
+    let changed = change::all(1, 4);
+    assert_eq!(changed.broken, None);
+    assert!(changed.calls >= 10 && changed.adopted > 0 && changed.apart > 0, "{changed:?}");
+    assert!(changed.adopted < changed.runs, "{changed:?}");
 }

@@ -13,6 +13,7 @@ use ledger::journal::embedded::{Log, LogConfig, OpenError, SimDisk};
 use ledger::journal::{Event, Journal as _};
 
 use crate::laws::watch::{FramePlace, Watch};
+use crate::points::change;
 use crate::world::fixture;
 
 /// Every case.
@@ -20,6 +21,7 @@ pub const ALL: &[Trial] = &[
     ("prices and limits of a festival file are exact minor units", minor_units),
     ("of two desks with one band one wins, and its wallet waits for the band", pairing_race),
     ("a log that a block was cut out of is refused", block_cut_out),
+    ("a change of the configuration reaches every shard and is there after a restart", change::undisturbed),
 ];
 
 const FILE: &str = r#"
