@@ -11,7 +11,7 @@ pub struct Remains {
     pub lost: usize,
     /// Pages of which some sectors are new and some are old.
     pub torn: usize,
-    /// A page is there that was written after one that is lost, or lies behind it in the same write.
+    /// A sector is there that was written after one that is lost, or lies behind it in the same write.
     pub reordered: bool,
 }
 
@@ -36,7 +36,7 @@ impl Remains {
         let half = |page: &&[Sector]| page.iter().any(|one| one.kept != page[0].kept);
         let of = |kept: bool| {
             let these = sectors.iter().filter(move |sector| sector.kept == kept);
-            these.map(|sector| (sector.written, page(sector)))
+            these.map(|sector| (sector.written, sector.file, sector.number))
         };
         Self {
             lost: of(false).count(),
@@ -65,8 +65,9 @@ mod tests {
         assert_eq!(remains(&[(0, 1, true), (1, 1, true)]), Remains::default());
         let lost = Remains { lost: 2, torn: 0, reordered: false };
         assert_eq!(remains(&[(0, 1, false), (1, 1, false)]), lost);
-        // One write, half of it there: nothing is out of order.
-        assert_eq!(remains(&[(0, 1, false), (1, 1, true)]), Remains { lost: 1, torn: 1, reordered: false });
+        // One write, its first half there; then its second one.
+        assert_eq!(remains(&[(0, 1, true), (1, 1, false)]), Remains { lost: 1, torn: 1, reordered: false });
+        assert_eq!(remains(&[(0, 1, false), (1, 1, true)]), Remains { lost: 1, torn: 1, reordered: true });
         // Two pages of one write, the first one lost; two writes, the later one lost; then the earlier one.
         assert_eq!(remains(&[(0, 1, false), (page, 1, true)]), Remains { lost: 1, torn: 0, reordered: true });
         assert_eq!(
