@@ -1,4 +1,4 @@
-//! `chaos points`: a founding, a pairing race, then one scenario, and one run for every mutating call the disk sees in it and every way
+//! `chaos points`: a founding, a pairing race, then a crowd and one hold's life, and one run for every mutating call the disk sees in them and every way
 //! in which that call can go wrong: power lost in the middle of it with several remains, EIO, ENOSPC.
 //! After each the process is started again, every client resends, and every law is checked.
 #![allow(clippy::print_stdout, reason = "a command's output")]
@@ -13,6 +13,7 @@ use fastrand::Rng;
 use ledger::journal::embedded::{SimFault, SimKind};
 
 use crate::world::plan::Plan;
+use crate::world::script::{self, Scene};
 use crate::world::tally::{Row, Tally};
 use crate::world::{self, Blow};
 
@@ -89,9 +90,8 @@ pub fn run(points: &Points) -> u8 {
     0
 }
 
-/// Runs all points until one breaks a law.
+/// Runs all points until one breaks a law: of the crowd, and of one hold's life, all of them.
 pub fn all(points: &Points) -> Outcome {
-    let plan = plan(points.steps);
     let founded = founding::all(points.stride, || blows(points.subsets).collect());
     let changed = change::all(points.stride, points.subsets);
     let broken = founded.broken.clone().or_else(|| changed.broken.clone());
@@ -106,26 +106,40 @@ pub fn all(points: &Points) -> Outcome {
     if outcome.broken.is_some() {
         return outcome;
     }
-    let (clean, kinds) = world::run_point(SEED, &plan, None);
+    every_call(points, &[], &mut outcome);
+    let holds = script::holds();
+    every_call(&Points { stride: 1, ..*points }, &holds, &mut outcome);
+    if outcome.broken.is_none() && outcome.tally.of(Row::Expired) == 0 {
+        outcome.broken = Some("no hold expired: its life was not seen to its end".into());
+    }
+    outcome
+}
+
+/// Every so manyth call of a scenario, in every way.
+fn every_call(points: &Points, script: &[Scene], outcome: &mut Outcome) {
+    if outcome.broken.is_some() {
+        return;
+    }
+    let plan = plan(points.steps);
+    let (clean, kinds) = world::run_point(SEED, &plan, script, None);
     if let Some(violation) = clean.violation {
         outcome.broken = Some(format!("without any fault: {violation}"));
-        return outcome;
+        return;
     }
     for kind in &kinds {
         *outcome.calls.entry(*kind).or_default() += 1;
     }
     for (at, kind) in (0..).zip(&kinds).step_by(points.stride.max(1)) {
         for blow in blows(points.subsets) {
-            let (report, _) = world::run_point(SEED, &plan, Some((at, blow)));
+            let (report, _) = world::run_point(SEED, &plan, script, Some((at, blow)));
             outcome.runs += 1;
             outcome.tally.merge(&report.tally);
             if let Some(violation) = report.violation {
                 outcome.broken = Some(format!("call {at} ({kind:?}), {blow:?}: {violation}"));
-                return outcome;
+                return;
             }
         }
     }
-    outcome
 }
 
 fn blows(subsets: u64) -> impl Iterator<Item = Blow> {

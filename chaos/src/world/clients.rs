@@ -86,6 +86,13 @@ impl Clients {
         Letter { request, deadline, lane }
     }
 
+    /// A request of a script, about the first wristband.
+    pub fn ask(&mut self, device: u32, counter: u64, command: Command) -> Option<Letter> {
+        let tag = *self.tags.first()?;
+        let request = self.build(device, counter, tag, command)?;
+        Some(Letter { request: self.wish(request), deadline: None, lane: Lane::Live })
+    }
+
     /// A wish is answered, and so that its sender knows its end.
     pub fn settled(&mut self, request: &Request) {
         let key = (request.tag.number.get(), request.id.get(), request.command.number());

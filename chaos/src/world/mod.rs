@@ -10,6 +10,7 @@ pub mod mesh;
 pub mod plan;
 pub mod process;
 mod rot;
+pub mod script;
 pub mod tally;
 pub mod trace;
 
@@ -30,6 +31,7 @@ use faults::Nemesis;
 use mesh::{Fate, Mesh};
 use plan::{Plan, Weights};
 use process::Process;
+use script::Scene;
 use tally::{Row, Tally};
 use trace::Trace;
 
@@ -85,8 +87,6 @@ const FULL_REPLAY_EVERY: u64 = 64;
 /// Rounds, and their length, in which what is on its way between shards must arrive: ten seconds.
 const DRAINING_ROUNDS: usize = 500;
 const DRAINING_MICROS: u32 = 20_000;
-/// Rounds in which a healed world must have answered everybody.
-const HEALING_ROUNDS: usize = 400;
 
 /// Runs one seed. With `keep` the lines of the trace come back.
 pub fn run(seed: u64, keep: bool) -> Report {
@@ -120,7 +120,14 @@ pub enum Blow {
 
 /// Runs a plan on a good machine but for one blow at mutating call number `at`, counted from the end
 /// of the first start. Gives the kinds of all calls beside the report.
-pub fn run_point(seed: u64, plan: &Plan, blow: Option<(u64, Blow)>) -> (Report, Vec<SimKind>) {
+///
+/// With a script its scenes are played; without one the crowd does what it likes.
+pub fn run_point(
+    seed: u64,
+    plan: &Plan,
+    script: &[Scene],
+    blow: Option<(u64, Blow)>,
+) -> (Report, Vec<SimKind>) {
     let plan = plan.clone().good_machine();
     let mut world = match World::new(Rng::with_seed(seed), plan, seed) {
         Ok(world) => world,
@@ -136,7 +143,7 @@ pub fn run_point(seed: u64, plan: &Plan, blow: Option<(u64, Blow)>) -> (Report, 
         Some((at, Blow::Fails(fault))) => world.fail_call(first, first + at, fault),
         None => {}
     }
-    let violation = world.live().err();
+    let violation = if script.is_empty() { world.live() } else { world.play(script) }.err();
     let kinds = world.disk.trace().iter().map(|call| call.kind).collect();
     (world.report(seed, violation), kinds)
 }
@@ -498,20 +505,9 @@ impl World {
     fn heal(&mut self) -> Verdict {
         self.trace.line(format_args!("heal"));
         self.nemesis.stop(&self.disk, &self.clock);
-        for _ in 0..HEALING_ROUNDS {
-            self.round()?;
-            self.check_held()?;
-            let open = self.clients.unsettled();
-            if open.is_empty() && self.laws.waiting() == 0 && self.net.is_empty() {
-                self.drain_channels()?;
-                return self.rest();
-            }
-            if self.laws.waiting() == 0 && self.net.is_empty() {
-                self.net = open;
-            }
-        }
-        let open = self.laws.still_waiting().next().map(|waiting| waiting.request.clone());
-        Err(Violation::new(Law::Bounded, format!("no answer though nothing fails any more: {open:?}")))
+        self.settle_everybody()?;
+        self.drain_channels()?;
+        self.rest()
     }
 
     /// L5: ten seconds after the faults stopped nothing is on its way between shards.
