@@ -4,6 +4,7 @@
 
 mod clocks;
 mod codes;
+mod holds;
 mod hostile;
 mod limits;
 mod loops;
