@@ -108,6 +108,11 @@ impl Keys {
                 hasher.write_u64(wallet.get());
                 hasher.write_u64(replaces.map_or(0, TagNumber::get));
             }
+            Command::SetAllowance { child, target, mark } => {
+                hasher.write_u64(child.get());
+                hasher.write_i64(*target);
+                hasher.write_i64(*mark);
+            }
             Command::PayOut { amount } => hasher.write_i64(*amount),
         }
         // The low half: 32 bits are what a remembered id has room for.

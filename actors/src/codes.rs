@@ -86,12 +86,16 @@ codes! {
     BadConfiguration = 25 "bad_configuration",
     /// The tag to be replaced is not the wallet's, or was replaced before.
     NotItsTag = 26 "not_its_tag",
+    /// The other wallet is given no allowance by this one.
+    NoAllowance = 27 "no_allowance",
     /// A cancel cannot undo it: others rely on it.
     Stands = 28 "stands",
     /// The wallet has as many authorisations open as it can have.
     TooManyHolds = 29 "too_many_holds",
     /// The wallet has as many tags as one can have.
     TooManyTags = 30 "too_many_tags",
+    /// The wallet gives to as many as it may, or the other one has an allowance already.
+    TooManyAllowances = 31 "too_many_allowances",
 }
 
 codes! {
@@ -145,6 +149,8 @@ codes! {
     SameWallet = 86 "same_wallet",
     /// The device was revoked: it may do nothing any more.
     DeviceRevoked = 87 "device_revoked",
+    /// The festival lets no wallet give another one an allowance.
+    AllowancesOff = 88 "allowances_off",
     /// The command is for an office, and for another one than this.
     NotThisOffice = 89 "not_this_office",
 }

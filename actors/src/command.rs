@@ -87,6 +87,15 @@ pub enum Command {
         /// The id of the request that had it held.
         hold: RequestId,
     },
+    /// Give another wallet an allowance, change it, or end it.
+    SetAllowance {
+        /// Who is to have it.
+        child: WalletNumber,
+        /// What it is filled up to, minor units; 0 ends it.
+        target: i64,
+        /// Below this it is filled up.
+        mark: i64,
+    },
     /// Decide a payout to the vendor whose office is addressed.
     PayOut {
         /// Minor units.
@@ -136,6 +145,7 @@ impl Command {
             Self::Authorise { .. } => 12,
             Self::Capture { .. } => 13,
             Self::ReleaseHold { .. } => 14,
+            Self::SetAllowance { .. } => 15,
             Self::PayOut { .. } => 16,
             Self::StageConfiguration { .. } => 17,
             Self::AdoptConfiguration { .. } => 18,
@@ -239,6 +249,9 @@ fn command_of(body: &Body) -> Option<Command> {
             Command::Capture { hold: *hold, amount: lines.iter().map(Line::gross).sum(), lines: asked(lines) }
         }
         Body::HoldReleased { hold } => Command::ReleaseHold { hold: *hold },
+        Body::AllowanceSet { child, target, mark } => {
+            Command::SetAllowance { child: *child, target: *target, mark: *mark }
+        }
         Body::PaidOut { amount } => Command::PayOut { amount: *amount },
         Body::ConfigurationStaged { version, part, bytes } => {
             Command::StageConfiguration { version: *version, part: *part, bytes: bytes.clone().into() }
@@ -255,7 +268,6 @@ fn command_of(body: &Body) -> Option<Command> {
         | Body::DeadLettered { .. }
         | Body::Acknowledged { .. }
         | Body::Swept { .. }
-        | Body::AllowanceSet { .. }
         | Body::Told
         | Body::HoldExpired { .. }
         | Body::AllowanceReturned { .. } => return None,

@@ -73,6 +73,8 @@ struct Outcome {
 
 enum End {
     Applied(Entry),
+    /// Applied, and answered by a message in the same record.
+    Answered(Entry, Sent),
     Declined(Decline),
     /// Nobody there.
     Dead,
@@ -110,8 +112,18 @@ impl ShardState {
             Message::ConfigurationPart { .. } | Message::ConfigurationOrder { .. } => {
                 Outcome { wallet: None, end: End::Applied(Entry::none()) }
             }
-            Message::Allowance { .. } | Message::AllowanceAsked { .. } => {
-                Outcome { wallet: addressee(message), end: End::Dead }
+            Message::Allowance { child, .. } => {
+                Outcome { wallet: Some(*child), end: self.allowance(from, message) }
+            }
+            Message::AllowanceAsked { festival, child, parent, currency, amount } => {
+                let wallet = self.open_wallet(*parent).filter(|wallet| wallet.festival() == *festival);
+                let filled = wallet.map(|wallet| self.fill_up(wallet, *child, (from, *currency, *amount)));
+                let end = match filled {
+                    None => End::Dead,
+                    Some(Ok((entry, sent))) => End::Answered(entry, sent),
+                    Some(Err(why)) => End::Declined(why),
+                };
+                Outcome { wallet: Some(*parent), end }
             }
             Message::Returned { message, .. } => self.taken_back(from, message),
         };
@@ -161,10 +173,28 @@ impl ShardState {
         }
     }
 
+    /// An allowance that begins, changes or ends, or the filling that was asked for.
+    fn allowance(&self, from: ShardId, message: &Message) -> End {
+        let Message::Allowance { festival, parent, child, target, currency, amount, .. } = message else {
+            return End::Dead;
+        };
+        let wallet = self.open_wallet(*child).filter(|wallet| wallet.festival() == *festival);
+        let Some(wallet) = wallet else { return End::Dead };
+        if *target > 0 && !self.may_have(*child, *parent) {
+            return End::Declined(Decline::TooManyAllowances);
+        }
+        if *amount == 0 {
+            return End::Applied(Entry::none());
+        }
+        self.incoming(wallet, transit(from, self.shard(), *currency), *amount)
+    }
+
     /// What a return brought back, to whom it came from: whatever the cap, blocked or not.
     fn taken_back(&self, from: ShardId, message: &Message) -> Outcome {
-        let Message::Transfer { payer, currency, amount, .. } = message else {
-            return self.unclaimed(from, message);
+        let (payer, currency, amount) = match message {
+            Message::Transfer { payer, currency, amount, .. } => (payer, currency, amount),
+            Message::Allowance { parent, currency, amount, .. } if *amount > 0 => (parent, currency, amount),
+            _ => return self.unclaimed(from, message),
         };
         let transit = transit(self.shard(), from, *currency);
         let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
@@ -212,6 +242,10 @@ impl ShardState {
         let mut mail = Mail { taken: Some(Taken { from, number }), ..Mail::default() };
         let (decline, entry, dead) = match outcome.end {
             End::Applied(entry) => (None, entry, false),
+            End::Answered(entry, sent) => {
+                mail.sent.push(sent);
+                (None, entry, false)
+            }
             End::Declined(decline) => (Some(decline), Entry::none(), false),
             End::Dead => (None, Entry::none(), true),
         };

@@ -75,6 +75,9 @@ fn command(view: &RequestView<'_>, keys: &Keys) -> Result<Command, Refusal> {
             confirmed: view.flags().has(Flags::CONFIRM),
         },
         wire::Command::Void => Command::Void { sale: target(view)? },
+        wire::Command::SetAllowance => {
+            Command::SetAllowance { child: other(view, keys)?, target: view.amount(), mark: view.mark() }
+        }
         wire::Command::PayOut => Command::PayOut { amount: view.amount() },
         wire::Command::StageConfiguration => {
             let (version, part, bytes) = view.staging().ok_or(Refusal::Malformed)?;

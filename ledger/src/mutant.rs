@@ -83,6 +83,8 @@ mutants! {
     TimersForgotten = "timers-forgotten",
     /// A timer is taken for due before its time.
     TimerBeforeItsTime = "timer-before-its-time",
+    /// A wallet asks for more of its allowance although it has asked and was not answered.
+    AllowanceAskedTwice = "allowance-asked-twice",
     /// A vendor is paid out more than the vendor's home holds.
     HomeOverdrawn = "home-overdrawn",
     /// One shard is never told of a new configuration.

@@ -412,6 +412,7 @@ fn a_finding_reads_as_a_sentence() {
 fn every_rule_is_broken_by_a_test_and_told_in_the_document() {
     let tests = [
         include_str!("audit_holds.rs"),
+        include_str!("audit_allowances.rs"),
         include_str!("audit_laws.rs"),
         include_str!("audit_messages.rs"),
         include_str!("audit_rules.rs"),

@@ -75,6 +75,7 @@ impl ShardState {
             }
             Body::ConfigurationAdopted { version, parts, hash } => {
                 self.configuration.adopt(*version, *parts, hash);
+                self.close_allowances();
                 if office.is_some() {
                     self.spread_adopted();
                 }
@@ -104,6 +105,7 @@ impl ShardState {
             }
             Message::ConfigurationOrder { version, parts, hash } => {
                 self.configuration.adopt(*version, *parts, hash);
+                self.close_allowances();
             }
             _ => {}
         }
@@ -116,6 +118,10 @@ impl ShardState {
         if record.decline.is_none() {
             self.apply_effect(slot, number, record);
             self.apply_hold(wallet, number, record);
+        }
+        let allowance = matches!(record.body, Body::AllowanceSet { .. });
+        if allowance || self.slots.at(slot).has_allowance() {
+            self.apply_allowance(record);
         }
         self.remember(slot, number, record);
     }
@@ -134,12 +140,11 @@ impl ShardState {
     /// What a message brought, or a sweep took away.
     fn post_message(&mut self, record: &Record) {
         let wallet = record.envelope.wallet.and_then(|wallet| self.slots.find(wallet));
-        if let Some(slot) = wallet {
-            return self.post(slot, record);
+        match wallet {
+            Some(slot) => self.post(slot, record),
+            None => record.entry.postings().iter().for_each(|posting| self.stripes.post(posting)),
         }
-        for posting in record.entry.postings() {
-            self.stripes.post(posting);
-        }
+        self.apply_allowance(record);
     }
 
     fn post(&mut self, slot: u32, record: &Record) {

@@ -9,7 +9,7 @@ use crate::codes::Decline;
 use crate::wallet::Wallet;
 
 /// Raised whenever the encoding below changes.
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 
 impl ShardState {
     /// Hash of everything a decision can depend on.
@@ -36,6 +36,7 @@ impl ShardState {
             put(&mut hasher, void.0);
         }
         self.digest_holds(&mut hasher);
+        self.digest_allowances(&mut hasher);
         for (account, balance) in self.stripes.sorted() {
             put(&mut hasher, u64::from(account.kind as u8));
             put(&mut hasher, account.owner);
@@ -69,7 +70,27 @@ impl ShardState {
                     put(hasher, wallet.get());
                     put(hasher, hold.get());
                 }
+                Task::GiveBack { child } => put(hasher, child.get()),
             }
+        }
+    }
+
+    fn digest_allowances(&self, hasher: &mut Hasher) {
+        for ((parent, child), given) in self.allowances.all_given() {
+            for value in [*parent, *child, given.message] {
+                put(hasher, value);
+            }
+            put(hasher, given.target.cast_unsigned());
+            put(hasher, given.mark.cast_unsigned());
+        }
+        for (child, kept) in self.allowances.all_kept() {
+            for value in [child.get(), kept.parent.get(), u64::from(kept.asked)] {
+                put(hasher, value);
+            }
+            for amount in [kept.target, kept.mark, kept.left] {
+                put(hasher, amount.cast_unsigned());
+            }
+            put(hasher, kept.timer.map_or(0, |timer| timer.number));
         }
     }
 

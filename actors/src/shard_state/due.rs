@@ -19,6 +19,11 @@ pub(crate) enum Task {
         /// The request that had it held.
         hold: RequestId,
     },
+    /// What is left of an allowance is to go back.
+    GiveBack {
+        /// Who had it.
+        child: WalletNumber,
+    },
 }
 
 impl ShardState {
@@ -45,6 +50,7 @@ impl ShardState {
     pub fn fire(&self, at: At, timer: Timer) -> Option<Record> {
         match *self.timers.task(timer)? {
             Task::Expire { wallet, hold } => self.expire(at, wallet, hold),
+            Task::GiveBack { child } => self.give_back(at, child),
         }
     }
 

@@ -2,6 +2,7 @@
 //! public function hands out their state to be changed. [`ShardState::decide`] reads,
 //! [`ShardState::apply`] is the only thing that writes.
 
+mod allowance;
 mod apply;
 mod configuration;
 mod digest;
@@ -32,7 +33,7 @@ use crate::festival::{self, Festival, Role, Till};
 use crate::office;
 use crate::stripes::Stripes;
 use crate::tag::{self, Standing, Tags};
-use crate::wallet::{self, Holds, Memory, RememberedEntry, Slots, Wallet};
+use crate::wallet::{self, Allowances, Holds, Memory, RememberedEntry, Slots, Terms, Wallet};
 
 /// A record handed in so that an actor can decide on what its state no longer holds.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +131,7 @@ pub struct ShardState {
     memory: Memory,
     refunds: Refunds,
     holds: Holds,
+    allowances: Allowances,
     timers: timers::Timers<due::Task>,
     stripes: Stripes,
     channels: Channels,
@@ -151,6 +153,7 @@ impl ShardState {
             memory: Memory::default(),
             refunds: Refunds::default(),
             holds: Holds::default(),
+            allowances: Allowances::default(),
             timers: timers::Timers::default(),
             stripes: Stripes::default(),
             channels: Channels::default(),
@@ -482,13 +485,17 @@ impl ShardState {
             _ => {}
         }
         let wallet = wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?;
-        Self::decision(match &request.command {
+        let verdict = match &request.command {
             Command::TopUp { tender, amount } => wallet::top_up(cx, wallet, request, *tender, *amount),
             Command::Purchase { lines, amount, confirmed } => {
                 wallet::purchase(cx, wallet, request, lines, *amount, *confirmed)
             }
             Command::Void { sale } => wallet::void(cx, wallet, &self.memory, &self.refunds, request, *sale),
             Command::Transfer { payee, amount } => wallet::transfer(cx, wallet, request, *payee, *amount),
+            Command::SetAllowance { child, target, mark } => {
+                let terms = Terms { child: *child, target: *target, mark: *mark };
+                wallet::set_allowance(cx, &self.allowances, wallet, request, terms)
+            }
             Command::BlockTag => tag::set(cx, request, true),
             Command::UnblockTag => tag::set(cx, request, false),
             Command::Authorise { amount, seconds } => {
@@ -506,6 +513,10 @@ impl ShardState {
             | Command::Balance
             | Command::Cancel
             | Command::Lookup => Refusal::Unsupported.into(),
+        };
+        Self::decision(match verdict {
+            wallet::Verdict::Record(record) => self.asking(cx, wallet, record).into(),
+            other => other,
         })
     }
 

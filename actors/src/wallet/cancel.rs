@@ -39,7 +39,7 @@ pub(crate) fn cancel(
         return declined(cx, request, body, Decline::HoldEnded);
     }
     // Taking money out of transit that the other wallet has meanwhile would make it twice.
-    if matches!(record.body, Body::TransferSent { .. }) {
+    if matches!(record.body, Body::TransferSent { .. } | Body::AllowanceSet { .. }) {
         return declined(cx, request, body, Decline::TransferGone);
     }
     // The wallet was told, or the tag has paid since: a cancel that comes late must not change it.
@@ -48,8 +48,12 @@ pub(crate) fn cancel(
     }
     // Not only a wallet with money: where anything took effect, a void may still bring money back.
     let others = || memory.newest_first(wallet).filter(|other| other.id != request.id);
-    let in_use =
-        || cx.tags.count(wallet.number()) > 0 || others().any(|other| other.outcome == Outcome::Applied);
+    // Money and tags come by messages too, which leave no id.
+    let in_use = || {
+        wallet.balances().total() != 0
+            || cx.tags.count(wallet.number()) > 0
+            || others().any(|other| other.outcome == Outcome::Applied)
+    };
     if matches!(record.body, Body::WalletOpened { .. }) && in_use() {
         return declined(cx, request, body, Decline::WalletInUse);
     }

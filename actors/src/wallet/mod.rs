@@ -1,5 +1,7 @@
 //! The wallet: purses, remembered request ids, and what it decides about each command.
 
+mod allow;
+mod allowances;
 mod authorise;
 mod cancel;
 mod capture;
@@ -18,6 +20,8 @@ mod void;
 pub use remembered::{Entry as RememberedEntry, Memory};
 pub use slot::{Balances, Slots, Wallet};
 
+pub(crate) use allow::{Terms, filling, set_allowance};
+pub(crate) use allowances::{AT_ONCE, Allowances, Given, Kept};
 pub(crate) use authorise::authorise;
 pub(crate) use cancel::cancel;
 pub(crate) use capture::capture;
@@ -48,6 +52,12 @@ pub(crate) enum Verdict {
     Evidence(ledger::ids::RecordNumber),
     /// A cancel that finds nothing to do: the id's outcome stands as it is.
     Stands,
+}
+
+impl From<Record> for Verdict {
+    fn from(record: Record) -> Self {
+        Self::Record(record)
+    }
 }
 
 impl From<Refusal> for Verdict {

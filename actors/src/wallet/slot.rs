@@ -34,6 +34,8 @@ pub(crate) mod flag {
     pub(crate) const BLOCKED: u8 = 4;
     /// Its first tag pays no more.
     pub(crate) const REPLACED: u8 = 8;
+    /// Has an allowance, or what is left of one.
+    pub(crate) const ALLOWANCE: u8 = 0x80;
 }
 
 /// One wallet: 64 bytes, one cache line.
@@ -81,6 +83,17 @@ impl Wallet {
     /// Whether it is kept from acting.
     pub const fn is_quarantined(&self) -> bool {
         self.flags & flag::QUARANTINED != 0
+    }
+
+    /// Whether another wallet keeps it in money: what that comes to stands beside the slots.
+    #[inline]
+    pub(crate) const fn has_allowance(&self) -> bool {
+        self.flags & flag::ALLOWANCE != 0
+    }
+
+    /// It has an allowance from here on, or no longer.
+    pub(crate) fn set_allowance(&mut self, has: bool) {
+        self.flags = if has { self.flags | flag::ALLOWANCE } else { self.flags & !flag::ALLOWANCE };
     }
 
     /// The festival it belongs to.

@@ -309,6 +309,27 @@ const DECLINES: &[(Decline, Case)] = &[
             }),
         )
     }),
+    (Decline::InsufficientFunds, |world| req(world, world::DESK, 9, world::allow(2, 2_001, 100))),
+    (Decline::NoAllowance, |world| req(world, world::DESK, 9, world::allow(2, 0, 0))),
+    (Decline::NoAllowance, |world| {
+        assert_eq!(world.tap(world::DESK, 7, 1, world::allow(2, 500, 100)), done());
+        assert_eq!(world.tap(world::DESK, 8, 1, world::allow(2, 0, 0)), done());
+        req(world, world::DESK, 9, world::allow(2, 0, 0))
+    }),
+    (Decline::TooManyAllowances, |world| {
+        for band in 2..18 {
+            assert_eq!(world.tap(world::DESK, 20 + u64::from(band), 1, world::allow(band, 10, 1)), done());
+        }
+        req(world, world::DESK, 9, world::allow(18, 10, 1))
+    }),
+    (Decline::TransferGone, |world| {
+        assert_eq!(world.tap(world::DESK, 8, 1, world::allow(2, 500, 100)), done());
+        req(world, world::DESK, 8, Command::Cancel)
+    }),
+    (Decline::FestivalClosed, |world| {
+        world.change(|settings, _| settings.standing = Standing::Closed);
+        req(world, world::DESK, 9, world::allow(2, 500, 100))
+    }),
     (Decline::WalletInUse, |world| req(world, world::DESK, 1, Command::Cancel)),
 ];
 
@@ -458,6 +479,26 @@ const REFUSALS: &[(Refusal, Case)] = &[
     (Refusal::Late, |world| {
         world.late = true;
         req(world, world::BAR, 9, world::buy(1, 1))
+    }),
+    (Refusal::AllowancesOff, |world| {
+        world.change(|settings, _| settings.allowances = false);
+        req(world, world::DESK, 9, world::allow(2, 500, 100))
+    }),
+    (Refusal::NotYourRole, |world| req(world, world::BAR, 9, world::allow(2, 500, 100))),
+    (Refusal::WrongTill, |world| at_till(req(world, world::DESK, 9, world::allow(2, 500, 100)), 4)),
+    (Refusal::NoOperator, |world| {
+        with(req(world, world::DESK, 9, world::allow(2, 500, 100)), |request| request.operator = None)
+    }),
+    (Refusal::AmountZero, |world| req(world, world::DESK, 9, world::allow(2, -1, -1))),
+    (Refusal::AmountZero, |world| req(world, world::DESK, 9, world::allow(2, 500, -1))),
+    (Refusal::AmountTooLarge, |world| req(world, world::DESK, 9, world::allow(2, 500, 501))),
+    (Refusal::AmountTooLarge, |world| req(world, world::DESK, 9, world::allow(2, world::CAP + 1, 100))),
+    (Refusal::SameWallet, |world| req(world, world::DESK, 9, world::allow(1, 500, 100))),
+    (Refusal::Busy, |world| {
+        for counter in 10..10 + actors::channels::WINDOW {
+            assert_eq!(world.tap(world::DESK, counter, 1, world::pay(2, 1)), done());
+        }
+        req(world, world::DESK, 9, world::allow(2, 500, 100))
     }),
     (Refusal::NoOperator, |world| {
         let void = sale(world);

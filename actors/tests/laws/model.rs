@@ -456,6 +456,7 @@ fn content(request: &Request) -> Content {
                 "the programs of this model have one shard and its wallets one tag: see mail.rs and tags.rs"
             )
         }
+        Command::SetAllowance { .. } => panic!("the programs of this model allow nothing: see allowances.rs"),
         Command::PayOut { .. } => panic!("the programs of this model pay nobody out: see office.rs"),
         Command::StageConfiguration { .. } | Command::AdoptConfiguration { .. } => {
             panic!("the programs of this model change no configuration: see festival_office.rs")

@@ -10,7 +10,7 @@ use ledger::ids::Version;
 use crate::world::{self, World};
 
 /// Each command, and the roles that allow it; none where any enrolled device may ask.
-fn commands() -> [(Command, &'static [Role]); 18] {
+fn commands() -> [(Command, &'static [Role]); 19] {
     [
         (Command::Open, &[Role::Pair]),
         (world::cash(500), &[Role::TopUp]),
@@ -24,6 +24,7 @@ fn commands() -> [(Command, &'static [Role]); 18] {
         (world::hold(100, 60), &[Role::Sell]),
         (world::capture(world::id(world::BAR, 2), &[world::line(1, 1, 650)]), &[Role::Sell]),
         (Command::ReleaseHold { hold: world::id(world::BAR, 2) }, &[Role::Sell]),
+        (world::allow(2, 100, 50), &[Role::TopUp]),
         (Command::PayOut { amount: 100 }, &[Role::Administer]),
         (stage(2, 0), &[Role::Administer]),
         (order(2), &[Role::Administer]),

@@ -162,6 +162,11 @@ pub(crate) fn capture(hold: RequestId, lines: &[AskedLine]) -> Command {
     Command::Capture { hold, lines: lines.iter().copied().collect(), amount }
 }
 
+/// An allowance for the wallet of another band.
+pub(crate) fn allow(band: u32, target: i64, mark: i64) -> Command {
+    Command::SetAllowance { child: wallet(band), target, mark }
+}
+
 pub(crate) fn bonus(amount: i64) -> Command {
     Command::TopUp { tender: Tender::Bonus, amount }
 }

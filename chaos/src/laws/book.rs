@@ -11,7 +11,7 @@ use actors::command::{Command, Request};
 use actors::festival::Festival;
 use ledger::account::AccountKind;
 use ledger::ids::{At, Office, RecordNumber, RequestId, ShardId, WalletNumber};
-use ledger::record::{Body, Line, Record};
+use ledger::record::{Body, Line, Message, Record};
 
 use super::holds::{self, Holds};
 use super::rules::{self, Expected, Moves, Rules};
@@ -54,6 +54,8 @@ pub struct Page {
     /// What each record that took effect did.
     pub(super) effects: BTreeMap<u64, Effect>,
     pub(super) holds: Holds,
+    /// Who is given an allowance, and by which message.
+    pub(super) children: Timeline<BTreeMap<u64, u64>>,
     /// Positions at which anything changed.
     changes: Vec<u64>,
 }
@@ -73,7 +75,7 @@ pub enum Deed {
     Sale,
     /// An opening.
     Opening,
-    /// A transfer.
+    /// A transfer, or an allowance.
     Transfer,
     /// It gave back what was held.
     Release,
@@ -326,7 +328,7 @@ impl Page {
             Body::WalletOpened { .. } => Deed::Opening,
             Body::Purchased { .. } | Body::Captured { .. } => Deed::Sale,
             Body::HoldReleased { .. } => Deed::Release,
-            Body::TransferSent { .. } => Deed::Transfer,
+            Body::TransferSent { .. } | Body::AllowanceSet { .. } => Deed::Transfer,
             _ => Deed::Other,
         };
         match &record.body {
@@ -335,6 +337,18 @@ impl Page {
                 let amount = lines.iter().map(Line::gross).sum();
                 let till = record.envelope.till.map_or(0, ledger::ids::TillId::get);
                 self.last_sale.set(next, (till, amount, record.at.seconds()));
+            }
+            Body::AllowanceSet { child, target, .. } => {
+                let mail = record.envelope.mail.iter().flat_map(|mail| &mail.sent).next();
+                let message = mail.map(|sent| sent.number).filter(|_| *target > 0);
+                self.set_child(number, child.get(), message);
+            }
+            Body::Delivered { message: Message::Returned { number: sent, message, .. } } => {
+                if let Message::Allowance { child, .. } = &**message
+                    && self.children.at(number).and_then(|children| children.get(&child.get())) == Some(sent)
+                {
+                    self.set_child(number, child.get(), None);
+                }
             }
             Body::Voided { position: Some(sale), .. } => {
                 self.refunded.entry(sale.0).or_default().set(next, Some(number));
@@ -347,6 +361,16 @@ impl Page {
             _ => {}
         }
         self.effects.insert(number, Effect { moves: holds::sold(record, moves), deed });
+    }
+
+    /// A child is given an allowance by this message, or none any more.
+    fn set_child(&mut self, number: u64, child: u64, message: Option<u64>) {
+        let mut children = self.children.at(number).cloned().unwrap_or_default();
+        match message {
+            Some(message) => children.insert(child, message),
+            None => children.remove(&child),
+        };
+        self.children.set(number + 1, children);
     }
 
     fn forget_sale(&mut self, number: u64, amount: i64) {

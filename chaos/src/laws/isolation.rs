@@ -22,7 +22,9 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
     };
     let role = match &seen.record.body {
         Body::WalletOpened { .. } => Role::Pair,
-        Body::ToppedUp { tender: Tender::Cash, .. } | Body::TransferSent { .. } => Role::TopUp,
+        Body::ToppedUp { tender: Tender::Cash, .. }
+        | Body::TransferSent { .. }
+        | Body::AllowanceSet { .. } => Role::TopUp,
         Body::ToppedUp { tender: Tender::Bonus, .. } => Role::Supervise,
         Body::Purchased { .. } | Body::Held { .. } | Body::Captured { .. } | Body::HoldReleased { .. } => {
             Role::Sell

@@ -2,6 +2,7 @@
 //! things: what clients were told, what is durable at that moment, and the live state. They draw no
 //! random numbers and change nothing but their own books, so switching them off changes no trace.
 
+pub mod allowances;
 pub mod book;
 pub mod bounded;
 pub mod chain;
@@ -35,6 +36,7 @@ use ledger::journal::embedded::SimDisk;
 use ledger::law::Law;
 use ledger::record::Record;
 
+use allowances::Allowances;
 use book::Book;
 use bounded::Bounded;
 use conservation::Conservation;
@@ -142,6 +144,7 @@ pub struct Laws {
     whole: Whole,
     /// Poisoned requests that this process was handed, by actor.
     poisoned: BTreeMap<u64, u32>,
+    allowances: Allowances,
     /// By core.
     bounded: Vec<Bounded>,
     loops: u16,
@@ -163,6 +166,7 @@ impl Laws {
             order: Order::default(),
             whole: Whole::default(),
             poisoned: BTreeMap::new(),
+            allowances: Allowances::default(),
             bounded: vec![Bounded::default(); usize::from(loops)],
             loops,
             waiting: BTreeMap::new(),
@@ -296,6 +300,7 @@ impl Laws {
         holds::record(&seen)?;
         self.conservation.record(&seen)?;
         self.whole.record(&seen)?;
+        self.allowances.record(&seen)?;
         self.book.enter(number, record);
         self.shadow.apply(shard, number, record);
         floors::record(shard, number, record, &self.book, &self.shadow)
@@ -362,6 +367,11 @@ impl Laws {
     /// L5: what is on its way between shards, as far as it is durable.
     pub const fn whole(&self) -> &Whole {
         &self.whole
+    }
+
+    /// L5: allowances, as far as they are durable.
+    pub const fn allowances(&self) -> &Allowances {
+        &self.allowances
     }
 
     /// The durable replica.

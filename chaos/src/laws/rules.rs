@@ -2,6 +2,7 @@
 //! what was true. Written from the specification, beside and never from the actors' own code; owns
 //! no state. The judge of L2 (floors), L9 (order) and L13 (isolation).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actors::codes::{Decline, Refusal};
@@ -98,7 +99,8 @@ pub fn cancelled(page: &Page, id: RequestId, record: u64, position: u64) -> Expe
     if holds::has_ended(page, id, effect.deed == Deed::Release, position) {
         return Expected::no(Decline::HoldEnded);
     }
-    if effect.deed == Deed::Opening && page.others_applied_at(id, position) {
+    let in_use = page.total_at(position) != 0 || page.others_applied_at(id, position);
+    if effect.deed == Deed::Opening && in_use {
         return Expected::no(Decline::WalletInUse);
     }
     let back = reversed(&effect.moves);
@@ -171,6 +173,11 @@ impl Rules {
             }
             Command::Authorise { .. } | Command::Capture { .. } | Command::ReleaseHold { .. } => {
                 self.of_hold(request, page, position, at)
+            }
+            Command::SetAllowance { child, target, mark } => {
+                self.may_allow(request, till_fits)?;
+                let shut = shut.filter(|_| *target > 0);
+                self.allow(request, (page, position, shut), (*child, *target, *mark))
             }
             Command::Open
             | Command::PayOut { .. }
@@ -305,6 +312,53 @@ impl Rules {
             (AccountKind::VendorHome, owner, amount),
             (AccountKind::PayoutsDue, owner, -amount),
         ]))
+    }
+
+    fn may_allow(&self, request: &Request, till_fits: bool) -> Result<(), Refusal> {
+        self.festival.allowances.then_some(()).ok_or(Refusal::AllowancesOff)?;
+        self.may(request, Role::TopUp)?;
+        till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
+        request.operator.map(|_| ()).ok_or(Refusal::NoOperator)
+    }
+
+    /// What an allowance takes along: its target when it begins, nothing when it changes or ends.
+    fn allow(
+        &self,
+        request: &Request,
+        (page, position, shut): (&Page, u64, Option<Decline>),
+        (child, target, mark): (WalletNumber, i64, i64),
+    ) -> Result<Expected, Refusal> {
+        if target < 0 || mark < 0 {
+            return Err(Refusal::AmountZero);
+        }
+        if mark > target || target > self.festival.limits.balance_cap {
+            return Err(Refusal::AmountTooLarge);
+        }
+        let parent = request.tag.number.as_wallet();
+        if parent == child {
+            return Err(Refusal::SameWallet);
+        }
+        let empty = BTreeMap::new();
+        let children = page.children.at(position).unwrap_or(&empty);
+        let known = children.contains_key(&child.get());
+        if let Some(why) = shut {
+            return Ok(Expected::no(why));
+        }
+        if target == 0 && !known {
+            return Ok(Expected::no(Decline::NoAllowance));
+        }
+        if !known && children.len() >= 16 {
+            return Ok(Expected::no(Decline::TooManyAllowances));
+        }
+        if known {
+            return Ok(Expected::nothing());
+        }
+        if page.purses_at(position)[0] < target {
+            return Ok(Expected::no(Decline::InsufficientFunds));
+        }
+        let (from, to) = (parent.shard(self.shards), child.shard(self.shards));
+        let transit = (AccountKind::Transit, u64::from(from.0) * 65_536 + u64::from(to.0), -target);
+        Ok(Expected::moving(vec![(AccountKind::WalletPaid, parent.get(), target), transit]))
     }
 
     /// Only money that was paid in may leave, and it leaves for transit.

@@ -94,7 +94,8 @@ impl Whole {
             }
             Some(_) => channel.taken += 1,
         }
-        let came_back = seen.record.envelope.mail.as_ref().is_some_and(|mail| !mail.sent.is_empty());
+        let sent = seen.record.envelope.mail.iter().flat_map(|mail| &mail.sent);
+        let came_back = sent.into_iter().any(|sent| sent.message.is_return());
         let refused = seen.record.decline.is_some() || matches!(seen.record.body, Body::DeadLettered { .. });
         match (refused, message.is_return()) {
             (true, true) => Err("what came back is declined: it is nobody's".to_owned()),

@@ -245,8 +245,9 @@ impl Clients {
                 (5 + rng.u32(0..2), Command::TopUp { tender, amount })
             }
             42..48 => return self.once_more(rng),
-            48..52 => return self.pay_out(rng),
-            52..74 => {
+            48..51 => return self.pay_out(rng),
+            51..55 => return self.allow(rng, tag),
+            55..74 => {
                 let device = SELLERS[rng.usize(0..SELLERS.len())];
                 (device, basket(rng, device))
             }
@@ -265,6 +266,16 @@ impl Clients {
         };
         let counter = self.count(device);
         self.build(device, counter, tag, command)
+    }
+
+    /// A wallet is kept in money by another one, or no longer.
+    fn allow(&mut self, rng: &mut Rng, tag: Tag) -> Option<Request> {
+        let child = self.tag(rng).number.as_wallet();
+        let target = if rng.u8(0..4) == 0 { 0 } else { rng.i64(1..=fixture::TOP_UP_MAX / 2) };
+        let mark = rng.i64(0..=target);
+        let device = 5 + rng.u32(0..2);
+        let counter = self.count(device);
+        self.build(device, counter, tag, Command::SetAllowance { child, target, mark })
     }
 
     /// A vendor is paid out some of its home, or more than all of it.
@@ -404,6 +415,9 @@ fn spoil_command(rng: &mut Rng, command: &mut Command) {
         },
         Command::ReleaseHold { hold } => *hold = RequestId::new(hold.get() + 1_000).unwrap_or(*hold),
         Command::PayOut { amount } => *amount = -*amount,
+        Command::SetAllowance { target, mark, .. } => {
+            (*target, *mark) = [(-1, 0), (5, 6), (fixture::CAP + 1, 0)][rng.usize(0..3)];
+        }
         Command::Void { sale } => *sale = RequestId::new(sale.get() + 1_000).unwrap_or(*sale),
         _ => {}
     }

@@ -200,6 +200,9 @@ impl World {
         for (row, count) in self.laws.whole().counts() {
             self.tally.add(row, count);
         }
+        let [asked, returned] = self.laws.allowances().counts();
+        self.tally.add(Row::AllowanceAsked, asked);
+        self.tally.add(Row::AllowanceReturned, returned);
         Report {
             seed,
             trace: self.trace.hash(),

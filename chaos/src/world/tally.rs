@@ -7,7 +7,7 @@ use std::fmt;
 use actors::codes::{Decline, Refusal};
 
 /// Declines that this commands can produce.
-const DECLINES: [Decline; 15] = [
+const DECLINES: [Decline; 16] = [
     Decline::InsufficientFunds,
     Decline::OverCap,
     Decline::LooksRepeated,
@@ -23,6 +23,7 @@ const DECLINES: [Decline; 15] = [
     Decline::HoldEnded,
     Decline::AboveHold,
     Decline::TooManyHolds,
+    Decline::NoAllowance,
 ];
 
 /// Refusals that the engine and its actors can produce; malformed bytes end in the gateway.
@@ -106,6 +107,8 @@ rows! {
     Swept = "code" "stripe swept home",
     Expired = "code" "hold ended by its timer",
     PaidOut = "code" "vendor paid out",
+    AllowanceAsked = "code" "more of an allowance asked for",
+    AllowanceReturned = "code" "what was left of an allowance went back",
     OpenedClean = "recovery" "opened, tail whole",
     TornTail = "recovery" "opened, torn tail cut",
     Reopened = "recovery" "reopened in the process after the store died",

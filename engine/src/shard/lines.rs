@@ -165,7 +165,11 @@ impl Shard {
             Receipt::Record(record) => {
                 self.append(at, &record);
                 step.counters.taken += 1;
-                let returned = record.envelope.mail.as_ref().is_some_and(|mail| !mail.sent.is_empty());
+                let returned = record
+                    .envelope
+                    .mail
+                    .as_ref()
+                    .is_some_and(|mail| mail.sent.iter().any(|sent| sent.message.is_return()));
                 step.counters.returned += u64::from(returned);
                 self.lines.filling.insert(from, number);
                 if mutant::on(Mutant::AcknowledgedUnrecorded) {

@@ -47,6 +47,10 @@ fn commands_have_the_same_numbers() {
             Wire::Capture,
         ),
         (Command::ReleaseHold { hold: id }, Wire::ReleaseHold),
+        (
+            Command::SetAllowance { child: ledger::ids::WalletNumber::new(1).unwrap(), target: 1, mark: 1 },
+            Wire::SetAllowance,
+        ),
         (Command::PayOut { amount: 1 }, Wire::PayOut),
         (Command::StageConfiguration { version, part: 0, bytes: Box::default() }, Wire::StageConfiguration),
         (Command::AdoptConfiguration { version, parts: 1, hash: [0; 32] }, Wire::AdoptConfiguration),

@@ -85,6 +85,8 @@ pub enum Command {
     Capture = 13,
     /// Gives back what the request `target` had held.
     ReleaseHold = 14,
+    /// Gives another wallet an allowance, changes it, or ends it.
+    SetAllowance = 15,
     /// Decides a payout of `amount` to the vendor whose office is addressed.
     PayOut = 16,
     /// Takes one part of the next configuration.
@@ -95,7 +97,7 @@ pub enum Command {
 
 impl Command {
     /// All commands, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::OpenWallet,
         Self::TopUp,
         Self::Purchase,
@@ -110,6 +112,7 @@ impl Command {
         Self::Authorise,
         Self::Capture,
         Self::ReleaseHold,
+        Self::SetAllowance,
         Self::PayOut,
         Self::StageConfiguration,
         Self::AdoptConfiguration,
@@ -133,6 +136,7 @@ impl Command {
             12 => Self::Authorise,
             13 => Self::Capture,
             14 => Self::ReleaseHold,
+            15 => Self::SetAllowance,
             16 => Self::PayOut,
             17 => Self::StageConfiguration,
             18 => Self::AdoptConfiguration,
@@ -163,6 +167,7 @@ impl Command {
             Self::Authorise => "authorise",
             Self::Capture => "capture",
             Self::ReleaseHold => "release_hold",
+            Self::SetAllowance => "set_allowance",
             Self::PayOut => "pay_out",
             Self::StageConfiguration => "stage_configuration",
             Self::AdoptConfiguration => "adopt_configuration",

@@ -8,8 +8,8 @@ use crate::error::WireError;
 use crate::frame::{FrameKind, FrameWriter};
 use crate::id::{Name, RequestId};
 use crate::limits::{
-    ADOPT, LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, MAX_UID, NAME, OFFICE, PAIR,
-    REQUEST_HEAD, STAGE_HEAD,
+    ADOPT, ALLOWANCE, LINE, MAX_FRAME_BODY, MAX_LINES, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, MAX_UID, NAME,
+    OFFICE, PAIR, REQUEST_HEAD, STAGE_HEAD,
 };
 use crate::request::{Flags, Line, Tender};
 
@@ -45,6 +45,13 @@ pub enum Tail<'a> {
         /// BLAKE3 over all parts in order.
         hash: [u8; 32],
     },
+    /// An allowance.
+    Allowance {
+        /// Who is to have it.
+        child: Name,
+        /// Below which balance it is filled up.
+        mark: i64,
+    },
 }
 
 impl Tail<'_> {
@@ -56,6 +63,7 @@ impl Tail<'_> {
             Self::Pair { .. } => PAIR,
             Self::Stage { bytes, .. } => STAGE_HEAD + bytes.len(),
             Self::Adopt { .. } => ADOPT,
+            Self::Allowance { .. } => ALLOWANCE,
         }
     }
 
@@ -79,6 +87,11 @@ impl Tail<'_> {
                 out.extend_from_slice(&parts.to_le_bytes());
                 out.extend_from_slice(&[0; 2]);
                 out.extend_from_slice(hash);
+            }
+            Self::Allowance { child, mark } => {
+                out.extend_from_slice(&name_bytes(child));
+                out.extend_from_slice(&mark.to_le_bytes());
+                out.extend_from_slice(&[0; ALLOWANCE - NAME - 8]);
             }
         }
     }
@@ -218,6 +231,19 @@ impl<'a> Request<'a> {
     /// Lets a band pay again.
     pub fn unblock_tag(id: RequestId, name: impl Into<Name>, operator: u32) -> Self {
         Self { operator, ..Self::bare(Command::UnblockTag, id, name) }
+    }
+
+    /// Keeps another wallet in money: `target` now, and again up to `target` whenever it falls below `mark`.
+    /// A target of 0 ends it.
+    pub fn set_allowance(
+        id: RequestId,
+        parent: impl Into<Name>,
+        child: impl Into<Name>,
+        (target, mark): (i64, i64),
+        operator: u32,
+    ) -> Self {
+        let tail = Tail::Allowance { child: child.into(), mark };
+        Self { amount: target, tail, operator, ..Self::bare(Command::SetAllowance, id, parent) }
     }
 
     /// Pays out to a vendor; money leaves, so it names an operator.

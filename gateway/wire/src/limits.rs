@@ -36,6 +36,9 @@ pub const NAME: usize = 12;
 /// Bytes behind a pairing's head: the wallet's name and that of the band it replaces.
 pub const PAIR: usize = 2 * NAME;
 
+/// Bytes behind the head of a `set_allowance`: who is to have it, and the mark.
+pub const ALLOWANCE: usize = 24;
+
 /// Bytes behind a head that name an office: instead of a tag, which an office has none of.
 pub const OFFICE: usize = 8;
 

@@ -8,8 +8,8 @@ use crate::error::WireError;
 use crate::frame::FrameKind;
 use crate::id::{Name, NameView, RequestId};
 use crate::limits::{
-    ADOPT, LINE, MAX_LINES, MAX_PART, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, NAME, OFFICE, REQUEST_HEAD,
-    STAGE_HEAD,
+    ADOPT, ALLOWANCE, LINE, MAX_LINES, MAX_PART, MAX_REQUEST, MAX_REQUESTS_IN_FRAME, NAME, OFFICE,
+    REQUEST_HEAD, STAGE_HEAD,
 };
 
 /// How money comes in at a top-up.
@@ -125,6 +125,9 @@ pub enum BadRequest {
     /// A pairing that does not say with which wallet.
     #[error("a pairing without the 24 bytes of its wallet and the band it replaces")]
     NoWallet,
+    /// An allowance that does not say below which balance it is filled up.
+    #[error("an allowance without the 24 bytes of its terms")]
+    NoMark,
     /// A command for an office that does not say for which.
     #[error("a command for an office without the 8 bytes that name it")]
     NoOffice,
@@ -152,6 +155,7 @@ impl BadRequest {
             | Self::NoSeconds
             | Self::NoPayee
             | Self::NoWallet
+            | Self::NoMark
             | Self::NoOffice
             | Self::NoConfiguration
             | Self::TargetDiffers => Refusal::Malformed,
@@ -252,6 +256,8 @@ impl<'a> RequestView<'a> {
         match self.command {
             Command::TopUp if self.tender().is_none() => Err(BadRequest::NoTender),
             Command::Transfer => check_tail_name(self.tail, BadRequest::NoPayee),
+            Command::SetAllowance if self.tail.len() < ALLOWANCE => Err(BadRequest::NoMark),
+            Command::SetAllowance => check_tail_name(self.tail, BadRequest::NoMark),
             Command::Pair => self.check_pair(),
             Command::StageConfiguration => self.staging().map(|_| ()).ok_or(BadRequest::NoConfiguration),
             Command::AdoptConfiguration => self.order().map(|_| ()).ok_or(BadRequest::NoConfiguration),
@@ -313,10 +319,10 @@ impl<'a> RequestView<'a> {
         NameView { bytes: self.uid(), ticket: u8_at::<67, _>(self.head) == Name::TICKET }
     }
 
-    /// Transfer: who is to have the money. Pair: the wallet that is to have the band.
+    /// Transfer, `set_allowance`: who is to have the money. Pair: the wallet that is to have the band.
     pub fn other(&self) -> Option<NameView<'a>> {
         match self.command {
-            Command::Transfer | Command::Pair => self.name_at(0),
+            Command::Transfer | Command::SetAllowance | Command::Pair => self.name_at(0),
             _ => None,
         }
     }
@@ -347,6 +353,12 @@ impl<'a> RequestView<'a> {
     pub fn order(&self) -> Option<(u32, u16, [u8; 32])> {
         let tail = self.tail.first_chunk::<ADOPT>()?;
         Some((u32_at::<0, ADOPT>(tail), u16_at::<4, ADOPT>(tail), *tail.last_chunk()?))
+    }
+
+    /// `set_allowance`: below which balance the other wallet is filled up; else 0.
+    pub fn mark(&self) -> i64 {
+        let tail = self.tail.first_chunk::<ALLOWANCE>().filter(|_| self.command == Command::SetAllowance);
+        tail.map_or(0, i64_at::<NAME, ALLOWANCE>)
     }
 
     /// The vendor whose office is addressed instead of a tag; 0 is the festival's own office.

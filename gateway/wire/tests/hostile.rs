@@ -114,6 +114,7 @@ fn a_bad_request_is_refused_alone_under_its_id() {
     let authorise = encoded(&Request::authorise(id(2), uid(), 500, 60));
     let capture = encoded(&Request::capture(id(2), uid(), RequestId::from_raw(1), &[LINE]));
     let release = encoded(&Request::release_hold(id(2), uid(), RequestId::from_raw(1)));
+    let allowance = encoded(&Request::set_allowance(id(2), uid(), uid(), (500, 100), 1));
     let pay_out = encoded(&Request::pay_out(id(2), 4, 500, 1));
     let pair = encoded(&Request::pair(id(2), uid(), uid(), Some(uid().into()), 4));
     let table: &[(&[u8], usize, u8, BadRequest, Refusal)] = &[
@@ -123,6 +124,8 @@ fn a_bad_request_is_refused_alone_under_its_id() {
         (&purchase, 16, 5, BadRequest::UidLength(5), Refusal::Malformed),
         (&purchase, 16, 0, BadRequest::UidLength(0), Refusal::Malformed),
         (&transfer, 16, 0, BadRequest::UidLength(0), Refusal::Malformed),
+        (&allowance, 72, 5, BadRequest::UidLength(5), Refusal::Malformed),
+        (&transfer, 2, Command::SetAllowance.number(), BadRequest::NoMark, Refusal::Malformed),
         (&pay_out, 16, 7, BadRequest::UidLength(7), Refusal::Malformed),
         (&cancel, 16, 0, BadRequest::NoOffice, Refusal::Malformed),
         (&purchase, 16, 255, BadRequest::UidLength(255), Refusal::Malformed),

@@ -38,9 +38,12 @@ fn same(view: &RequestView<'_>, sent: &Request<'_>) {
         Tail::None | Tail::Stage { .. } | Tail::Adopt { .. } => (None, None),
         Tail::Payee(payee) => (Some(payee), None),
         Tail::Pair { wallet, replaces } => (Some(wallet), replaces),
+        Tail::Allowance { child, .. } => (Some(child), None),
     };
     assert_eq!(view.other().and_then(NameView::to_owned), other);
     assert_eq!(view.replaces().and_then(NameView::to_owned), replaces);
+    let mark = if let Tail::Allowance { mark, .. } = sent.tail { mark } else { 0 };
+    assert_eq!(view.mark(), mark);
     assert_eq!((view.till(), view.happened(), view.amount()), (sent.till, sent.happened, sent.amount));
     assert_eq!((view.target(), view.tag_counter()), (sent.target, sent.tag_counter));
     assert_eq!((view.operator(), view.zone(), view.tender()), (sent.operator, sent.zone, sent.tender));

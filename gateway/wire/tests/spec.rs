@@ -74,6 +74,7 @@ fn layouts_have_no_gaps_and_the_sizes_of_the_crate() {
         ("line", limits::LINE),
         ("name", limits::NAME),
         ("pair", limits::PAIR),
+        ("allowance", limits::ALLOWANCE),
         ("office", limits::OFFICE),
         ("stage", limits::STAGE_HEAD),
         ("adopt", limits::ADOPT),

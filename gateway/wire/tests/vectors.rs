@@ -108,6 +108,10 @@ fn of_terminal(name: &str) -> Option<Vec<u8>> {
         "authorise" => frame(&[at_till(Request::authorise(id(1013), uid(), 5000, 7200))]),
         "capture" => frame(&[at_till(Request::capture(id(1014), uid(), id(1013), &[beer, pretzel]))]),
         "release_hold" => frame(&[at_till(Request::release_hold(id(1015), uid(), id(1013)))]),
+        "set_allowance" => {
+            let request = Request::set_allowance(id(1011), uid(), small, (2000, 500), 31);
+            frame(&[at_till(request)])
+        }
         "pay_out" => frame(&[at_till(Request::pay_out(id(1010), 21, 250_000, 31))]),
         "stage_configuration" => {
             let part = [0x01, 0x05, 0x03, 0x46, 0x61, 0x6e];
@@ -261,7 +265,7 @@ fn of_server(name: &str) -> Option<Vec<u8>> {
 #[test]
 fn the_crate_writes_the_vectors_of_the_document() {
     let all = vectors();
-    assert_eq!(all.len(), 44, "a vector was added or lost");
+    assert_eq!(all.len(), 45, "a vector was added or lost");
     for (name, hex) in all {
         let bytes =
             of_terminal(name).or_else(|| of_server(name)).unwrap_or_else(|| panic!("unknown vector {name}"));

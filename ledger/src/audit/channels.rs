@@ -215,6 +215,8 @@ const fn has_mail(body: &Body) -> bool {
         body,
         Body::TransferSent { .. }
             | Body::TagPaired { .. }
+            | Body::AllowanceSet { .. }
+            | Body::AllowanceReturned { .. }
             | Body::Swept { .. }
             | Body::Delivered { .. }
             | Body::DeadLettered { .. }
@@ -231,7 +233,14 @@ fn wrong_mail(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail)
             if message.is_return() && declined.is_some() {
                 return Some((Rule::Return, "declines what came back".to_string()));
             }
-            let wrong = answered(mail, taken, message, declined).or_else(|| other_wallet(record, message));
+            let wrong = match message {
+                Message::AllowanceAsked { .. } if declined.is_none() => {
+                    return filled_up(shard, record, taken, mail, message)
+                        .or_else(|| other_wallet(record, message));
+                }
+                _ => answered(mail, taken, message, declined),
+            };
+            let wrong = wrong.or_else(|| other_wallet(record, message));
             wrong.or_else(|| incoming(shard, record, taken, message))
         }
         (Body::DeadLettered { message }, Some(taken)) => {
@@ -245,8 +254,15 @@ fn wrong_mail(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail)
             Some((Rule::Channel, format!("a record ({name}) that does not name the message it takes")))
         }
         (_, Some(_)) => Some((Rule::Channel, format!("a record ({name}) cannot take messages"))),
-        (Body::TransferSent { .. } | Body::Swept { .. }, None) if declined.is_none() => {
-            outgoing(shards, shard, record, mail)
+        (
+            Body::TransferSent { .. }
+            | Body::AllowanceSet { .. }
+            | Body::AllowanceReturned { .. }
+            | Body::Swept { .. },
+            None,
+        ) if declined.is_none() => outgoing(shards, shard, record, mail),
+        (Body::Purchased { .. } | Body::Held { .. }, None) if declined.is_none() => {
+            asking(shards, record, mail)
         }
         (Body::Told, None) => tells_what_is_in_force(record, mail),
         (Body::TagPaired { .. }, None) if declined.is_none() => pairing(shards, record, mail),
@@ -322,6 +338,23 @@ fn outgoing(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -
             let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
             (purse, *amount, shards.map(|shards| payee.shard(shards)))
         }
+        (
+            Body::AllowanceReturned { parent, amount },
+            Message::Transfer { payer, payee, currency, amount: carried, .. },
+        ) if Some(*payer) == record.envelope.wallet && parent == payee && amount == carried => {
+            let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
+            (purse, *amount, shards.map(|shards| payee.shard(shards)))
+        }
+        (
+            Body::AllowanceSet { child, target, mark },
+            Message::Allowance { parent, child: named, target: said, mark: below, currency, amount, .. },
+        ) if Some(*parent) == record.envelope.wallet
+            && (child, target, mark) == (named, said, below)
+            && (*amount == 0 || amount == target) =>
+        {
+            let purse = Account::new(AccountKind::WalletPaid, parent.get(), *currency);
+            (purse, *amount, shards.map(|shards| child.shard(shards)))
+        }
         (Body::Swept { vendor, amount }, Message::Swept { vendor: named, currency, amount: carried })
             if vendor == named && amount == carried =>
         {
@@ -335,6 +368,10 @@ fn outgoing(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -
         return wrong("sends its message to another shard than the receiver's");
     }
     let on_its_way = transit(shard, sent.to, source.currency);
+    if amount == 0 && matches!(record.body, Body::AllowanceSet { .. }) {
+        let moves = !record.entry.is_empty();
+        return moves.then(|| (Rule::Sums, "moves money that its message does not carry".to_string()));
+    }
     moves(record, source, on_its_way, amount)
 }
 
@@ -352,6 +389,50 @@ fn pairing(shards: Option<u16>, record: &Record, mail: &Mail) -> Option<Broken> 
         told && shards.is_none_or(|shards| wallet.shard(shards) == sent.to)
     });
     (!right).then(|| (Rule::Channel, "does not tell the wallet's shard whose the tag is".to_string()))
+}
+
+/// A sale may ask for more of an allowance: its own wallet's, where that comes from.
+fn asking(shards: Option<u16>, record: &Record, mail: &Mail) -> Option<Broken> {
+    let [sent] = mail.sent.as_slice() else {
+        let many = !mail.sent.is_empty();
+        return many.then(|| (Rule::Channel, "a sale that sends many messages".to_string()));
+    };
+    let right = match &sent.message {
+        Message::AllowanceAsked { child, parent, amount, .. } => {
+            Some(*child) == record.envelope.wallet
+                && *amount > 0
+                && shards.is_none_or(|shards| parent.shard(shards) == sent.to)
+        }
+        _ => false,
+    };
+    (!right).then(|| (Rule::Channel, "a sale that sends what no sale sends".to_string()))
+}
+
+/// Who is asked for an allowance answers with the money in the record that takes the asking: no more than
+/// was asked for, and to whom asked.
+fn filled_up(
+    shard: ShardId,
+    record: &Record,
+    taken: &Taken,
+    mail: &Mail,
+    message: &Message,
+) -> Option<Broken> {
+    let wrong = || Some((Rule::Return, "is asked for an allowance and does not answer".to_string()));
+    let Message::AllowanceAsked { festival, child, parent, currency, amount: asked } = message else {
+        return wrong();
+    };
+    let [Sent { to, message, .. }] = mail.sent.as_slice() else { return wrong() };
+    match message {
+        Message::Allowance { festival: of, parent: from, child: named, currency: money, amount, .. }
+            if (of, from, named, money) == (festival, parent, child, currency)
+                && *to == taken.from
+                && (1..=*asked).contains(amount) =>
+        {
+            let purse = Account::new(AccountKind::WalletPaid, parent.get(), *currency);
+            moves(record, purse, transit(shard, *to, *currency), *amount)
+        }
+        _ => wrong(),
+    }
 }
 
 /// What a message brought that took effect.

@@ -63,6 +63,8 @@ rules! {
     Acknowledged = WholeOrNothing "acknowledged",
     /// Money on its way is what the messages on their way carry.
     Transit = WholeOrNothing "transit",
+    /// An allowance is asked for once before it is answered, and no more goes back than was given.
+    Allowance = WholeOrNothing "allowance",
     /// A configuration is adopted as it was staged, and the same everywhere.
     Configuration = Replay "configuration",
     /// Decisions name the versions in force.

@@ -125,7 +125,10 @@ impl History {
         if into_purse && known.is_none_or(|known| !known.open) {
             found.say(Rule::Opening, || format!("wallet {wallet} is not open"));
         }
-        if let Body::Delivered { message: Message::Transfer { festival, .. } } = &record.body {
+        if let Body::Delivered {
+            message: Message::Transfer { festival, .. } | Message::Allowance { festival, .. },
+        } = &record.body
+        {
             self.same_festival(index, *festival, found);
         }
         self.post(index, wallet, record, found);
@@ -199,7 +202,7 @@ impl History {
             Body::ToppedUp { .. } => self.spend(deed, Effect::ToppedUp, found),
             Body::Purchased { .. } => self.spend(deed, Effect::Purchased, found),
             Body::Voided { sale, position } => self.void(deed, *sale, *position, found),
-            Body::TransferSent { .. } => self.transfer(deed, found),
+            Body::TransferSent { .. } => self.pays_another(deed, Effect::Transferred, found),
             Body::TagPaired { check, wallet, .. } => self.pair(deed, *check, *wallet, found),
             Body::TagSet { .. } => self.spend(deed, Effect::TagSet, found),
             Body::Held { seconds, .. } => self.hold(deed, *seconds, found),
@@ -209,6 +212,7 @@ impl History {
             Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. } => {
                 self.configure(deed, found);
             }
+            Body::AllowanceSet { .. } => self.pays_another(deed, Effect::Allowed, found),
             _ => {}
         }
     }
@@ -311,10 +315,11 @@ impl History {
         }
     }
 
-    fn transfer(&mut self, deed: &Deed<'_>, found: &mut Found<'_>) {
-        self.spend(deed, Effect::Transferred, found);
+    /// A transfer, or an allowance.
+    fn pays_another(&mut self, deed: &Deed<'_>, effect: Effect, found: &mut Found<'_>) {
+        self.spend(deed, effect, found);
         for sent in deed.record.envelope.mail.iter().flat_map(|mail| &mail.sent) {
-            if let Message::Transfer { festival, .. } = &sent.message {
+            if let Message::Transfer { festival, .. } | Message::Allowance { festival, .. } = &sent.message {
                 self.same_festival(deed.index, *festival, found);
             }
         }
@@ -399,7 +404,7 @@ impl History {
         if known.state.is(State::SETTLED) {
             found.say(Rule::Cancel, || format!("{id} was to stand, by an earlier cancel that was declined"));
         }
-        if known.effect == Effect::Transferred && !declined {
+        if matches!(known.effect, Effect::Transferred | Effect::Allowed) && !declined {
             found.say(Rule::Cancel, || format!("takes back {id}, whose money has left for another wallet"));
         }
         if matches!(known.effect, Effect::Paired | Effect::TagSet) && !declined {

@@ -11,6 +11,7 @@
 //!                            -> history (wallets, request ids)      -> Report
 //! ```
 
+mod allowances;
 mod balances;
 mod channels;
 mod finding;
@@ -66,6 +67,7 @@ pub struct Auditor {
     configurations: BTreeMap<Version, [u8; 32]>,
     balances: balances::Balances,
     channels: channels::Channels,
+    allowances: allowances::Allowances,
     history: History,
     findings: Kept<Finding>,
     kinds: BTreeMap<Kind, u64>,
@@ -88,6 +90,7 @@ impl Auditor {
             configurations: BTreeMap::new(),
             balances: balances::Balances::default(),
             channels: channels::Channels::default(),
+            allowances: allowances::Allowances::default(),
             history: History::new(),
             findings: Kept::new(),
             kinds: BTreeMap::new(),
@@ -241,6 +244,7 @@ impl Auditor {
         }
         let mut found = Found { findings: &mut self.findings, place };
         self.channels.take(self.genesis.map(|genesis| genesis.shards), header.shard, record, &mut found);
+        self.allowances.take(record, &mut found);
     }
 
     /// L1, and that what moves nothing moves nothing.

@@ -30,6 +30,7 @@ pub(super) enum Effect {
     Configured,
     Paired,
     TagSet,
+    Allowed,
 }
 
 impl Effect {

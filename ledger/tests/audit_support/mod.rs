@@ -2,6 +2,7 @@
 //! tamper with before it is sealed: then every hash is right and only the rule itself is broken.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, dead_code, reason = "a test")]
 
+pub mod allowances;
 pub mod holds;
 pub mod messages;
 

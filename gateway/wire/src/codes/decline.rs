@@ -47,8 +47,8 @@ codes! {
         "Money on its way found no wallet there and went back. No request gets this answer; journals name it.",
         "Show the text of an unknown decline.";
     TransferGone = 14, "transfer_gone", NewId,
-        "The transfer can't be undone: its money has left for the other wallet. It stands.",
-        "Show the transfer as made; the other wallet can pay it back.";
+        "The transfer can't be undone: its money has left for the other wallet. It stands. So does an allowance that was set.",
+        "Show it as made; the other wallet can pay it back, an allowance can be ended.";
     TagTaken = 15, "tag_taken", NewId,
         "The band belongs to a wallet already, or another desk was faster.",
         "Take another wristband.";
@@ -85,6 +85,9 @@ codes! {
     NotItsTag = 26, "not_its_tag", NewId,
         "The band to be replaced is not the wallet's, or was replaced before. No request gets this answer; journals name it.",
         "Show the text of an unknown decline.";
+    NoAllowance = 27, "no_allowance", NewId,
+        "The other wallet has no allowance of this one that could be ended.",
+        "Show that there is none.";
     Stands = 28, "stands", NewId,
         "The request can't be undone by a cancel: others rely on it. It stands.",
         "Show it as done; ask for the opposite if it is wrong.";
@@ -94,4 +97,7 @@ codes! {
     TooManyTags = 30, "too_many_tags", NewId,
         "The wallet has as many bands as a wallet can have. No request gets this answer; journals name it.",
         "Show the text of an unknown decline.";
+    TooManyAllowances = 31, "too_many_allowances", NewId,
+        "The wallet gives an allowance to as many as it may: 16.",
+        "End another one first.";
 }

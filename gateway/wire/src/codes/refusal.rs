@@ -79,6 +79,9 @@ codes! {
     DeviceRevoked = 87, "device_revoked", Useless,
         "The device was revoked: it may do nothing any more, not even read.",
         "Stop selling; show that the terminal belongs to the service desk.";
+    AllowancesOff = 88, "allowances_off", Useless,
+        "The festival lets no wallet give another one an allowance.",
+        "Do not offer it.";
     NotThisOffice = 89, "not_this_office", Useless,
         "The command is for an office, and the festival has none of this number.",
         "Load the new configuration; choose a vendor of this festival.";

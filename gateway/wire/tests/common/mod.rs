@@ -74,6 +74,7 @@ fn shape(
             Request::stage(id, other.device(), 3, if bonus { &[7; 3_000] } else { &[] })
         }
         Command::AdoptConfiguration => Request::adopt(id, other.device(), 3, [9; 32]),
+        Command::SetAllowance => Request::set_allowance(id, name, second, (amount, amount / 3), 7),
         Command::PayOut => Request::pay_out(id, other.device(), amount, 7),
         Command::Authorise => Request::authorise(id, name, amount, 1 + u32::from(name.uid().padded()[0])),
         Command::Capture => Request { amount, ..Request::capture(id, name, other, &[]) },

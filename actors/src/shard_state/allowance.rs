@@ -1,0 +1,261 @@
+//! The life of an allowance at both its ends: asked for by the child's own sale, answered where the
+//! parent lives, given back when it ends or the festival closes. Decides by reading, and is changed by
+//! records only: what was asked for once is not asked for again before it is answered.
+
+use ledger::account::{Account, AccountKind};
+use ledger::entry::Entry;
+use ledger::ids::{At, ShardId, WalletNumber};
+use ledger::money::Currency;
+use ledger::mutant::{self, Mutant};
+use ledger::record::{Body, Envelope, Message, Record, Sent};
+
+use super::due::Task;
+use super::{Context, ShardState};
+use crate::codes::Decline;
+use crate::festival::Standing;
+use crate::mail::{self, sends};
+use crate::wallet::{AT_ONCE, Given, Kept, Wallet, filling};
+
+/// A message 6 without its money.
+struct Set {
+    parent: WalletNumber,
+    child: WalletNumber,
+    target: i64,
+    mark: i64,
+    amount: i64,
+}
+
+impl ShardState {
+    /// A sale that leaves its wallet below the mark of an allowance asks for what is missing in the very
+    /// record that takes the money.
+    pub(super) fn asking(&self, cx: &Context<'_>, wallet: &Wallet, mut record: Record) -> Record {
+        let sale = matches!(record.body, Body::Purchased { .. } | Body::Held { .. });
+        if wallet.has_allowance() && sale && record.decline.is_none() && record.envelope.mail.is_none() {
+            let sent = self.what_is_missing(cx, wallet, &record);
+            record.envelope.mail = sent.map(|sent| Box::new(sends(sent)));
+        }
+        record
+    }
+
+    fn what_is_missing(&self, cx: &Context<'_>, wallet: &Wallet, record: &Record) -> Option<Sent> {
+        let child = WalletNumber::new(wallet.number)?;
+        let kept = self.allowances.kept(child)?;
+        let again = kept.asked && !mutant::on(Mutant::AllowanceAskedTwice);
+        if again || !kept.is_active() || !cx.festival.allowances {
+            return None;
+        }
+        let after = wallet.after(record.entry.postings(), self.holds.held(wallet.number))?;
+        let has = after.paid + after.bonus;
+        if has >= kept.mark {
+            return None;
+        }
+        let (festival, parent, currency) = (wallet.festival(), kept.parent, cx.festival.currency);
+        let amount = kept.target - has;
+        let message = Message::AllowanceAsked { festival, child, parent, currency, amount };
+        // While the channel is full nothing is asked for: the next sale will ask.
+        cx.channels.address(parent.shard(cx.shards), message)
+    }
+
+    /// What a parent makes of being asked: the money and the message that brings it, or why not.
+    pub(crate) fn fill_up(
+        &self,
+        wallet: &Wallet,
+        child: WalletNumber,
+        (from, currency, asked): (ShardId, Currency, i64),
+    ) -> Result<(Entry, Sent), Decline> {
+        let parent = WalletNumber::new(wallet.number).ok_or(Decline::NoAllowance)?;
+        let given = self.allowances.given(parent, child).filter(|_| self.allows());
+        let Given { target, mark, .. } = *given.ok_or(Decline::NoAllowance)?;
+        let amount = asked.min(target);
+        let purse = Account::new(AccountKind::WalletPaid, wallet.number, currency);
+        let postings = filling(purse, mail::transit(self.shard, from, currency), amount);
+        wallet.after(&postings, 0).filter(|_| amount > 0).ok_or(Decline::InsufficientFunds)?;
+        let festival = wallet.festival();
+        let message = Message::Allowance { festival, parent, child, target, mark, currency, amount };
+        // Waiting for a place could make two full channels wait for each other: the child asks again.
+        let sent = self.channels.address(from, message).ok_or(Decline::InsufficientFunds)?;
+        Entry::new(postings).map(|entry| (entry, sent)).map_err(|_| Decline::InsufficientFunds)
+    }
+
+    /// Whether the festival lets wallets give allowances, now.
+    fn allows(&self) -> bool {
+        let festival = self.adopted().map(|adopted| &adopted.festival);
+        festival.is_some_and(|festival| festival.allowances && festival.standing != Standing::Closed)
+    }
+
+    /// Whether `child` may have an allowance of `parent`: nobody has two, and one that has ended is there
+    /// until what is left of it went back.
+    pub(crate) fn may_have(&self, child: WalletNumber, parent: WalletNumber) -> bool {
+        self.allowances.kept(child).is_none_or(|kept| kept.parent == parent)
+    }
+
+    /// What is left of an allowance that has ended goes back to whom it came from.
+    pub(super) fn give_back(&self, at: At, child: WalletNumber) -> Option<Record> {
+        let kept = self.allowances.kept(child)?;
+        let wallet = self.wallet_of(child).filter(|wallet| wallet.is_open() && !wallet.is_quarantined())?;
+        let amount = kept.left.min(wallet.balances().paid);
+        let adopted = self.adopted()?;
+        let (currency, parent) = (adopted.festival.currency, kept.parent);
+        let to = parent.shard(self.genesis()?.shards);
+        let purse = Account::new(AccountKind::WalletPaid, wallet.number, currency);
+        let postings = filling(purse, mail::transit(self.shard, to, currency), amount);
+        let entry = Entry::new(postings).ok().filter(|entry| !entry.is_empty())?;
+        let festival = wallet.festival();
+        let message = Message::Transfer { festival, payer: child, payee: parent, currency, amount };
+        let sent = self.channels.address(to, message)?;
+        let version = Some(adopted.version);
+        let envelope = Envelope {
+            wallet: Some(child),
+            configuration: version,
+            catalogue: version,
+            policy: version,
+            mail: Some(Box::new(sends(sent))),
+            ..Envelope::default()
+        };
+        Some(Record { at, envelope, body: Body::AllowanceReturned { parent, amount }, decline: None, entry })
+    }
+
+    /// What a record does to allowances.
+    pub(super) fn apply_allowance(&mut self, record: &Record) {
+        let taken = record.decline.is_none() && !matches!(record.body, Body::DeadLettered { .. });
+        let wallet = record.envelope.wallet;
+        match (&record.body, wallet) {
+            (Body::AllowanceSet { child, target, mark }, Some(parent)) if taken => {
+                let sent = record.envelope.mail.iter().flat_map(|mail| &mail.sent).next();
+                let message = sent.map_or(0, |sent| sent.number);
+                if *target > 0 {
+                    let given = Given { target: *target, mark: *mark, message };
+                    self.allowances.give(parent, *child, given);
+                } else {
+                    self.allowances.give_no_more(parent, *child);
+                }
+            }
+            (Body::AllowanceReturned { .. }, Some(child)) => self.forget_allowance(child),
+            (Body::Delivered { message } | Body::DeadLettered { message }, _) => {
+                self.apply_message(message, taken);
+            }
+            (_, Some(child)) => {
+                let sent = record.envelope.mail.iter().flat_map(|mail| &mail.sent);
+                let asks = |sent: &Sent| matches!(sent.message, Message::AllowanceAsked { .. });
+                if sent.into_iter().any(asks)
+                    && let Some(kept) = self.allowances.kept_mut(child)
+                {
+                    kept.asked = true;
+                }
+            }
+            _ => {}
+        }
+        if let Some(child) = wallet {
+            self.spend_allowance(child);
+        }
+    }
+
+    fn apply_message(&mut self, message: &Message, taken: bool) {
+        match message {
+            Message::Allowance { parent, child, target, mark, amount, .. } => {
+                let set =
+                    Set { parent: *parent, child: *child, target: *target, mark: *mark, amount: *amount };
+                if taken { self.set_kept(&set) } else { self.answered(&set) }
+            }
+            Message::Returned { number, why, message } => match &**message {
+                // Its own message came back: the child never had it. A filling leaves it as it is.
+                Message::Allowance { parent, child, .. }
+                    if self
+                        .allowances
+                        .given(*parent, *child)
+                        .is_some_and(|given| given.message == *number) =>
+                {
+                    self.allowances.give_no_more(*parent, *child);
+                }
+                Message::AllowanceAsked { child, .. } => {
+                    let gone = Decline::from_record(*why) == Some(Decline::NoAllowance);
+                    if let Some(kept) = self.allowances.kept_mut(*child) {
+                        kept.asked = false;
+                    }
+                    if gone {
+                        self.end_allowance(*child);
+                    }
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// A filling that could not be taken answers all the same.
+    fn answered(&mut self, set: &Set) {
+        let kept = self.allowances.kept_mut(set.child).filter(|kept| kept.parent == set.parent);
+        if let Some(kept) = kept.filter(|_| set.amount > 0) {
+            kept.asked = false;
+        }
+    }
+
+    fn set_kept(&mut self, set: &Set) {
+        let known = self.allowances.kept(set.child).copied();
+        if set.target == 0 {
+            if known.is_some_and(|kept| kept.parent == set.parent) {
+                self.end_allowance(set.child);
+            }
+            return;
+        }
+        let Some(slot) = self.slots.find(set.child) else { return };
+        self.slots.at_mut(slot).set_allowance(true);
+        let same = known.filter(|kept| kept.parent == set.parent);
+        if let Some(timer) = known.and_then(|kept| kept.timer) {
+            self.timers.stop(timer);
+        }
+        // Money for one that is active answers what was asked; the first filling of a new one does not.
+        let answer = same.is_some_and(|kept| kept.is_active()) && set.amount > 0;
+        let kept = Kept {
+            parent: set.parent,
+            target: set.target,
+            mark: set.mark,
+            left: same.map_or(0, |kept| kept.left).saturating_add(set.amount),
+            asked: same.is_some_and(|kept| kept.asked && !answer),
+            timer: None,
+        };
+        self.allowances.keep(set.child, kept);
+    }
+
+    /// It has ended: what is left is to go back.
+    fn end_allowance(&mut self, child: WalletNumber) {
+        if let Some(kept) = self.allowances.kept_mut(child) {
+            kept.target = 0;
+            kept.timer.get_or_insert_with(|| self.timers.set(AT_ONCE, Task::GiveBack { child }));
+        }
+    }
+
+    /// The festival is closed: all that is left goes back. One that is spent stands until it is ended.
+    pub(super) fn close_allowances(&mut self) {
+        if self.adopted().is_none_or(|adopted| adopted.festival.standing != Standing::Closed) {
+            return;
+        }
+        for (child, kept) in self.allowances.all_kept() {
+            if kept.left > 0 {
+                self.end_allowance(child);
+            }
+        }
+    }
+
+    /// What the child paid in itself is spent first; what is spent of the allowance cannot go back.
+    fn spend_allowance(&mut self, child: WalletNumber) {
+        let Some(wallet) = self.wallet_of(child).filter(|wallet| wallet.has_allowance()) else { return };
+        let held: i64 = self.holds.of(child.get()).iter().map(|hold| hold.from[0]).sum();
+        let most = wallet.balances().paid.saturating_add(held);
+        let Some(kept) = self.allowances.kept_mut(child) else { return };
+        kept.left = kept.left.min(most);
+        if !kept.is_active() && kept.left == 0 {
+            self.forget_allowance(child);
+        }
+    }
+
+    fn forget_allowance(&mut self, child: WalletNumber) {
+        let timer = self.allowances.keep_no_more(child).and_then(|kept| kept.timer);
+        if let Some(timer) = timer {
+            self.timers.stop(timer);
+        }
+        if let Some(slot) = self.slots.find(child) {
+            self.slots.at_mut(slot).set_allowance(false);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Allowances: a child is filled up once for every time it falls below the mark, whatever the way between
+//! loses, doubles and mixes up; what is left goes back; nothing of it is lost or made. All wallets live in
+//! one shard, so both ends of every channel are here.
+
+use std::collections::BTreeMap;
+
+use actors::answer::Verdict;
+use actors::channels::Outbox;
+use actors::codes::{Decline, Outcome};
+use actors::command::Command;
+use actors::festival::Standing;
+use actors::mail::Receipt;
+use ledger::account::AccountKind;
+use ledger::record::{Body, Message, Record};
+use proptest::prelude::*;
+
+use crate::world::{self, World};
+
+const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
+
+/// Messages on their way, by number.
+fn on_the_way(world: &World) -> Vec<(u64, Message)> {
+    let taken = world.state.channels().taken_from(world::SHARD);
+    let outbox = world.state.channels().outbox(world::SHARD).into_iter();
+    let waiting = outbox.flat_map(Outbox::waiting).filter(|waiting| waiting.number > taken);
+    waiting.map(|waiting| (waiting.number, waiting.message.clone())).collect()
+}
+
+fn deliver(world: &mut World, number: u64, message: &Message) -> Option<Record> {
+    let at = world.state.ledger_time(world.clock);
+    let Receipt::Record(record) = world.state.receive(at, world::SHARD, number, message) else { return None };
+    world.push(record.clone());
+    Some(record)
+}
+
+fn deliver_next(world: &mut World) -> Option<Record> {
+    let (number, message) = on_the_way(world).first()?.clone();
+    deliver(world, number, &message)
+}
+
+/// Everything arrives, and every timer that has something to say says it.
+fn settle(world: &mut World) {
+    loop {
+        while deliver_next(world).is_some() {}
+        let at = world.state.ledger_time(world.clock);
+        let mut after = None;
+        let mut fired = false;
+        while let Some(timer) = world.state.due(at, after) {
+            after = Some(timer);
+            if let Some(record) = world.state.fire(at, timer) {
+                world.push(record);
+                fired = true;
+            }
+        }
+        if !fired {
+            return;
+        }
+    }
+}
+
+fn paid(world: &World, band: u32) -> i64 {
+    world.purses(band).map_or(0, |purses| purses[0])
+}
+
+fn stripe(world: &World, kind: AccountKind) -> i64 {
+    let stripes = world.state.stripes();
+    stripes.iter().filter(|(account, _)| account.kind == kind).map(|(_, minor)| -minor).sum()
+}
+
+/// A parent (band 1) with 200.00, and two children.
+fn family() -> World {
+    let mut world = World::new();
+    for band in 1..=3 {
+        assert_eq!(world.tap(world::DESK, band.into(), band, Command::Open), APPLIED);
+    }
+    for counter in [4, 5] {
+        assert_eq!(world.tap(world::DESK, counter, 1, world::cash(10_000)), APPLIED);
+    }
+    world
+}
+
+fn asks(world: &World) -> usize {
+    let sent =
+        world.history.iter().flat_map(|record| record.envelope.mail.iter().flat_map(|mail| &mail.sent));
+    sent.filter(|sent| matches!(sent.message, Message::AllowanceAsked { .. })).count()
+}
+
+#[test]
+fn a_child_is_filled_up_when_it_falls_below_the_mark_and_gives_back_what_is_left() {
+    // A child with an empty band at the far end of the ground, and a parent who paid twice for one filling.
+    let mut world = family();
+    assert_eq!(world.tap(world::DESK, 6, 1, world::allow(2, 2_000, 700)), APPLIED);
+    assert_eq!((paid(&world, 1), paid(&world, 2)), (18_000, 0));
+    settle(&mut world);
+    assert_eq!(paid(&world, 2), 2_000);
+    // 7.00 are left, which is not below the mark; one more sale is, and the next one asks nothing more.
+    assert_eq!(world.tap(world::BAR, 1, 2, world::buy(1, 2)), APPLIED);
+    assert_eq!((asks(&world), paid(&world, 2)), (0, 700));
+    assert_eq!(world.tap(world::BAR, 2, 2, world::buy(2, 1)), APPLIED);
+    assert_eq!((asks(&world), paid(&world, 2)), (1, 300));
+    settle(&mut world);
+    assert_eq!((paid(&world, 1), paid(&world, 2)), (16_300, 2_000));
+    // What the child pays in itself is spent first, and stays the child's.
+    assert_eq!(world.tap(world::DESK, 7, 2, world::cash(1_000)), APPLIED);
+    assert_eq!(world.tap(world::BAR, 4, 2, world::buy(1, 1)), APPLIED);
+    assert_eq!(world.tap(world::DESK, 8, 1, world::allow(2, 0, 0)), APPLIED);
+    settle(&mut world);
+    assert_eq!((paid(&world, 1), paid(&world, 2)), (18_300, 350));
+    assert_eq!(stripe(&world, AccountKind::Transit), 0);
+    assert_eq!(world.tap(world::BAR, 5, 2, world::buy(5, 1)), APPLIED);
+    assert_eq!(asks(&world), 1, "it has ended");
+    crate::audit::check_audit(&world);
+}
+
+#[test]
+fn a_parent_without_money_is_asked_again_by_the_next_sale() {
+    let mut world = family();
+    assert_eq!(world.tap(world::DESK, 6, 1, world::allow(2, 2_000, 1_900)), APPLIED);
+    settle(&mut world);
+    assert_eq!(world.tap(world::DESK, 7, 1, world::pay(3, 18_000)), APPLIED);
+    for (counter, expected) in [(1, 1), (2, 2)] {
+        assert_eq!(world.tap(world::BAR, counter, 2, world::buy(2, 1)), APPLIED);
+        assert_eq!(asks(&world), expected);
+        settle(&mut world);
+        world.pass_seconds(60);
+    }
+    assert_eq!((paid(&world, 1), paid(&world, 2)), (0, 1_200));
+    crate::audit::check_audit(&world);
+}
+
+#[test]
+fn the_end_of_the_festival_brings_everything_back_at_once() {
+    let mut world = family();
+    for (counter, child) in [(6, 2), (7, 3)] {
+        assert_eq!(world.tap(world::DESK, counter, 1, world::allow(child, 3_000, 100)), APPLIED);
+    }
+    settle(&mut world);
+    assert_eq!(world.tap(world::BAR, 1, 2, world::buy(1, 1)), APPLIED);
+    world.change(|settings, _| settings.standing = Standing::Closed);
+    settle(&mut world);
+    assert_eq!((paid(&world, 1), paid(&world, 2), paid(&world, 3)), (20_000 - 650, 0, 0));
+    assert_eq!(stripe(&world, AccountKind::Transit), 0);
+    crate::audit::check_audit(&world);
+}
+
+#[test]
+fn a_child_has_one_allowance_and_a_second_ones_money_comes_back() {
+    let mut world = family();
+    assert_eq!(world.tap(world::DESK, 6, 1, world::allow(2, 2_000, 100)), APPLIED);
+    settle(&mut world);
+    assert_eq!(world.tap(world::DESK, 7, 3, world::cash(5_000)), APPLIED);
+    assert_eq!(world.tap(world::DESK, 8, 3, world::allow(2, 1_000, 100)), APPLIED);
+    settle(&mut world);
+    assert_eq!((paid(&world, 2), paid(&world, 3)), (2_000, 5_000));
+    // It came back, so there is none to be ended, and the child still asks its own parent.
+    assert_eq!(world.tap(world::DESK, 9, 3, world::allow(2, 0, 0)), Verdict::Declined(Decline::NoAllowance));
+    assert_eq!(world.tap(world::BAR, 1, 2, world::buy(1, 3)), APPLIED);
+    settle(&mut world);
+    assert_eq!((paid(&world, 1), paid(&world, 2)), (20_000 - 2_000 - 1_950, 2_000));
+    crate::audit::check_audit(&world);
+}
+
+#[test]
+fn an_opening_is_not_taken_back_under_money_that_a_message_brought() {
+    // The wallet was closed with another guest's money in it, which nobody could spend or claim.
+    let mut world = family();
+    assert_eq!(world.tap(world::DESK, 6, 1, world::pay(2, 500)), APPLIED);
+    settle(&mut world);
+    assert_eq!(world.tap(world::DESK, 2, 2, Command::Cancel), Verdict::Declined(Decline::WalletInUse));
+    crate::audit::check_audit(&world);
+}
+
+/// What a child has, by the records alone.
+#[derive(Clone, Copy, Default)]
+struct Naive {
+    parent: u64,
+    target: i64,
+    mark: i64,
+    left: i64,
+    asked: bool,
+}
+
+/// Paid-in and bonus money of a wallet after a record.
+fn post(purses: &mut [i64; 2], wallet: u64, record: &Record) -> [i64; 2] {
+    for posting in record.entry.postings().iter().filter(|posting| posting.account.owner == wallet) {
+        match posting.account.kind {
+            AccountKind::WalletPaid => purses[0] -= posting.minor,
+            AccountKind::WalletBonus => purses[1] -= posting.minor,
+            _ => {}
+        }
+    }
+    *purses
+}
+
+/// Every record must ask exactly when the naive reading of the records before it says so, and give back
+/// exactly what is left by it.
+fn check_asking(history: &[Record]) {
+    let mut kept = BTreeMap::<u64, Naive>::new();
+    let mut purses = BTreeMap::<u64, [i64; 2]>::new();
+    for record in history {
+        let Some(wallet) = record.envelope.wallet.map(ledger::ids::WalletNumber::get) else { continue };
+        let has = post(purses.entry(wallet).or_default(), wallet, record);
+        let sent: Vec<_> = record.envelope.mail.iter().flat_map(|mail| &mail.sent).collect();
+        let done = record.decline.is_none();
+        let now = kept.entry(wallet).or_default();
+        match &record.body {
+            Body::Purchased { .. } => {
+                let missing = done && now.target > 0 && !now.asked && has[0] + has[1] < now.mark;
+                let wanted = missing.then_some(now.target - has[0] - has[1]);
+                let asked = sent.iter().find_map(|sent| match sent.message {
+                    Message::AllowanceAsked { amount, .. } => Some(amount),
+                    _ => None,
+                });
+                assert_eq!(asked, wanted, "{record:?}");
+                now.asked |= missing;
+            }
+            Body::AllowanceReturned { parent, amount } => {
+                assert_eq!(
+                    (parent.get(), *amount),
+                    (now.parent, now.left.min(has[0] + amount)),
+                    "{record:?}"
+                );
+                *now = Naive::default();
+            }
+            Body::DeadLettered { message: Message::Allowance { parent, amount, .. } } => {
+                now.asked &= *amount == 0 || now.parent != parent.get();
+            }
+            Body::Delivered { message: Message::Allowance { parent, target, mark, amount, .. } } => {
+                let own = now.parent == parent.get();
+                if *amount > 0 && own && now.target > 0 {
+                    now.asked = false;
+                }
+                if done && *target > 0 {
+                    let Naive { left, asked, .. } = if own { *now } else { Naive::default() };
+                    *now = Naive {
+                        parent: parent.get(),
+                        target: *target,
+                        mark: *mark,
+                        left: left + amount,
+                        asked,
+                    };
+                } else if done && own {
+                    now.target = 0;
+                }
+            }
+            Body::Delivered { message: Message::Returned { why, message, .. } } => {
+                if let Message::AllowanceAsked { .. } = **message {
+                    now.asked = false;
+                    if why.0.get() == 27 {
+                        now.target = 0;
+                    }
+                }
+            }
+            _ => {}
+        }
+        now.left = now.left.min(has[0]);
+        if now.target == 0 && now.left == 0 {
+            *now = Naive::default();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn money_of_allowances_is_neither_lost_nor_made_nor_asked_for_twice(
+        steps in proptest::collection::vec((0_u8..12, 1_u32..=3, 1_u32..=4, 0_i64..3_000), 1..120),
+        closes in any::<bool>(),
+    ) {
+        let mut world = family();
+        world.tap(world::DESK, 6, 2, world::cash(3_000));
+        let mut counter = 10;
+        let total = |world: &World| {
+            let wallets: i64 = (1..=4).map(|band| paid(world, band)).sum();
+            wallets + stripe(world, AccountKind::VendorSales) + stripe(world, AccountKind::Transit)
+        };
+        let before = total(&world);
+        for (what, band, other, amount) in steps {
+            counter += 1;
+            match what {
+                0..2 => { world.tap(world::DESK, counter, band, world::allow(other, amount, amount / 2)); }
+                2 => { world.tap(world::DESK, counter, band, world::allow(other, 0, 0)); }
+                3..7 => {
+                    let item = if amount % 2 == 0 { 2 } else { 5 };
+                    world.pass_seconds(30);
+                    world.tap(world::BAR, counter, band, world::buy(item, 1));
+                }
+                7 => { world.tap(world::DESK, counter, band, world::pay(other, amount.max(1))); }
+                8 => {
+                    // An old copy, or one before its turn.
+                    let copies: Vec<_> = world.state.channels().outbox(world::SHARD).into_iter()
+                        .flat_map(Outbox::waiting).map(|w| (w.number, w.message.clone())).collect();
+                    if let Some((number, message)) = copies.get(usize::try_from(amount).unwrap() % copies.len().max(1)) {
+                        deliver(&mut world, *number, message);
+                    }
+                }
+                9 => { world.quarantine(band, amount % 2 == 0); }
+                _ => { deliver_next(&mut world); }
+            }
+            prop_assert_eq!(total(&world), before);
+        }
+        for band in 1..=3 {
+            world.quarantine(band, false);
+        }
+        if closes {
+            world.change(|settings, _| settings.standing = Standing::Closed);
+        }
+        settle(&mut world);
+        prop_assert_eq!((total(&world), stripe(&world, AccountKind::Transit)), (before, 0));
+        check_asking(&world.history);
+        crate::audit::check_audit(&world);
+        let history = &world.history;
+        let replayed = world.replayed(&mut |state, record| {
+            crate::programs::check_decided_again(state, record, history);
+        });
+        prop_assert_eq!(replayed.digest(), world.state.digest());
+    }
+}

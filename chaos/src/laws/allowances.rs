@@ -1,0 +1,156 @@
+//! L5 for allowances: a sale that leaves its wallet below the mark asks whoever keeps it in money, in its
+//! own record, and never again before that is answered; a filling is what was asked for or less; no more
+//! goes back than was given. From the durable records alone.
+
+use std::collections::BTreeMap;
+
+use actors::codes::Decline;
+use ledger::law::Law;
+use ledger::record::{Body, Message, Record, Sent};
+
+use super::{Seen, Verdict, Violation, rules};
+
+/// Whether an answer is owed to a wallet that asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Owed {
+    #[default]
+    No,
+    Yes,
+    /// It asked for an allowance that ended and was set again: it may ask or wait.
+    Perhaps,
+}
+
+/// What a wallet has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    parent: u64,
+    target: i64,
+    mark: i64,
+    owed: Owed,
+    given: i64,
+}
+
+/// All allowances by who has them.
+#[derive(Clone, Debug, Default)]
+pub struct Allowances {
+    kept: BTreeMap<u64, Kept>,
+    asked: u64,
+    returned: u64,
+}
+
+impl Allowances {
+    /// Takes in a record.
+    pub fn record(&mut self, seen: &Seen<'_>) -> Verdict {
+        let Some(wallet) = seen.record.envelope.wallet else { return Ok(()) };
+        self.judge(wallet.get(), seen).map_err(|what| {
+            let place = format!("shard {} record {}", seen.shard, seen.number);
+            Violation::new(Law::WholeOrNothing, format!("{place}: {what}: {:?}", seen.record))
+        })
+    }
+
+    /// Askings and returns so far.
+    pub const fn counts(&self) -> [u64; 2] {
+        [self.asked, self.returned]
+    }
+
+    fn judge(&mut self, wallet: u64, seen: &Seen<'_>) -> Result<(), String> {
+        let asks = asking(seen.record);
+        self.asked += u64::from(asks.is_some());
+        match &seen.record.body {
+            Body::Purchased { .. } | Body::Held { .. } => self.sale(wallet, seen, asks),
+            _ if asks.is_some() => Err("asks for an allowance without a sale".to_owned()),
+            Body::AllowanceReturned { parent, amount } => {
+                self.returned += 1;
+                let kept = self.kept.remove(&wallet).filter(|kept| kept.parent == parent.get());
+                let given = kept.map_or(0, |kept| kept.given);
+                let fits = (1..=given).contains(amount);
+                if fits { Ok(()) } else { Err(format!("gives back {amount} of {given}")) }
+            }
+            Body::Delivered { message } | Body::DeadLettered { message } => {
+                self.message(wallet, seen.record, message)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn sale(&mut self, wallet: u64, seen: &Seen<'_>, asks: Option<(u64, i64)>) -> Result<(), String> {
+        let purses = seen.book.purses(wallet, seen.number).unwrap_or_default();
+        let [paid, bonus, _] = rules::after(purses, &rules::moves(seen.record));
+        let Some(kept) = self.kept.get_mut(&wallet).filter(|kept| kept.target > 0) else {
+            return if asks.is_none() { Ok(()) } else { Err("asks without an allowance".to_owned()) };
+        };
+        let missing = seen.record.decline.is_none() && paid + bonus < kept.mark;
+        let wanted = missing.then_some((kept.parent, kept.target - paid - bonus));
+        match (asks, kept.owed) {
+            (Some(_), Owed::Yes) => Err("asks again before it is answered".to_owned()),
+            (None, Owed::Yes | Owed::Perhaps) => Ok(()),
+            (asks, _) if asks != wanted => Err(format!("asks {asks:?} instead of {wanted:?}")),
+            (asks, _) => {
+                if asks.is_some() {
+                    kept.owed = Owed::Yes;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn message(&mut self, wallet: u64, record: &Record, message: &Message) -> Result<(), String> {
+        let took_effect = record.decline.is_none() && matches!(record.body, Body::Delivered { .. });
+        match message {
+            Message::Allowance { parent, target, mark, amount, .. } => {
+                self.set(wallet, parent.get(), (*target, *mark, *amount), took_effect);
+                Ok(())
+            }
+            Message::AllowanceAsked { amount, .. } if took_effect => filling(record, *amount),
+            Message::Returned { why, message, .. } => {
+                if let (Message::AllowanceAsked { .. }, Some(kept)) = (&**message, self.kept.get_mut(&wallet))
+                {
+                    kept.owed = Owed::No;
+                    if Decline::from_record(*why) == Some(Decline::NoAllowance) {
+                        kept.target = 0;
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn set(&mut self, wallet: u64, parent: u64, terms: (i64, i64, i64), took_effect: bool) {
+        let (target, mark, amount) = terms;
+        let known = self.kept.get(&wallet).copied().filter(|kept| kept.parent == parent);
+        let Some(mut kept) =
+            known.or((took_effect && target > 0).then_some(Kept { parent, ..Kept::default() }))
+        else {
+            return;
+        };
+        if kept.target > 0 && amount > 0 {
+            kept.owed = Owed::No;
+        }
+        if took_effect {
+            if kept.target == 0 && kept.owed == Owed::Yes {
+                kept.owed = Owed::Perhaps;
+            }
+            kept.given += amount;
+            (kept.target, kept.mark) = (target, mark);
+        }
+        self.kept.insert(wallet, kept);
+    }
+}
+
+/// Whom a record asks for how much.
+fn asking(record: &Record) -> Option<(u64, i64)> {
+    let sent = record.envelope.mail.iter().flat_map(|mail| &mail.sent);
+    sent.into_iter().find_map(|sent| match &sent.message {
+        Message::AllowanceAsked { parent, amount, .. } => Some((parent.get(), *amount)),
+        _ => None,
+    })
+}
+
+fn filling(record: &Record, asked: i64) -> Result<(), String> {
+    let sent = record.envelope.mail.as_ref().map_or(&[][..], |mail| mail.sent.as_slice());
+    match sent {
+        [Sent { message: Message::Allowance { amount, .. }, .. }] if (1..=asked).contains(amount) => Ok(()),
+        other => Err(format!("answers an asking for {asked} with {other:?}")),
+    }
+}
