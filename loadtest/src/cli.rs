@@ -17,7 +17,6 @@ use args::{
 use clap::{Parser, Subcommand};
 use loadtest::arrival::{DAY_FROM_HOUR, DAY_TO_HOUR, PEAK_HOUR};
 use loadtest::bars;
-use loadtest::bars::table::Status;
 use loadtest::clock::Clock;
 use loadtest::error::{LoadError, Result};
 use loadtest::festival_file::{Festival, Rules, Size};
@@ -214,7 +213,7 @@ fn run_bars(args: &BarsArgs) -> Result<ExitCode> {
         std::fs::write(path, text + "\n").map_err(LoadError::file("write", path))?;
     }
     let verified = report.journal.values().all(|journal| journal.verified);
-    Ok(exit(verified && report.bars.iter().all(|line| line.status == Status::Ok)))
+    Ok(exit(verified && report.bars.iter().all(|line| line.status.good())))
 }
 
 fn run_limits(args: &LimitsArgs) -> Result<ExitCode> {

@@ -5,22 +5,31 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::driver::{Driver, Load, Measured, Pace, Progress, Until};
 use crate::error::{LoadError, Result};
 use crate::festival_file::Festival;
+use crate::http;
 use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
 use crate::limits::writes::Writes;
+use crate::num::{SECOND_NS, to_u64};
 use crate::process::{HTTP, LISTENING, Server, output};
-use crate::traffic::{Prepare, Sales, Step, Wallets};
+use crate::traffic::{Prepare, Sales, Step, Transfers, Wallets};
 
 /// Desks that prepare wallets at the same time, each on its own connection.
 const DESKS: u32 = 8;
 
 /// Requests in a frame of the preparation, and frames in flight of each desk.
 const PREPARE_FRAME: (u16, u16) = (1_000, 2);
+
+/// How long transfers may be on their way after the last answer: the server promises seconds.
+const SETTLE_NS: u64 = 30 * SECOND_NS;
+
+/// How often it is looked whether they are.
+const SETTLE_LOOK: Duration = Duration::from_millis(2);
 
 /// How the server is run.
 #[derive(Debug, Clone)]
@@ -73,6 +82,19 @@ pub struct Sold {
     /// What was measured.
     pub measured: Measured,
     /// What the server's journal wrote meanwhile.
+    pub writes: Writes,
+}
+
+/// What one stretch of transfers came to.
+#[derive(Debug)]
+pub struct SentOff {
+    /// What was measured, up to the last answer.
+    pub measured: Measured,
+    /// Transfers whose money left their payers.
+    pub transfers: u64,
+    /// When the last of them was known to have arrived, for good.
+    pub settled_ns: u64,
+    /// What the server's journal wrote from the first to that moment.
     pub writes: Writes,
 }
 
@@ -146,6 +168,60 @@ impl<'a> Session<'a> {
     /// Removes the ledger.
     pub fn remove(&self) -> Result<()> {
         std::fs::remove_dir_all(&self.dir).map_err(LoadError::file("remove", &self.dir))
+    }
+
+    /// One stretch of transfers between random wallets, from the first until all have arrived.
+    pub fn transfer(&mut self, shape: &Shape, seed: u64, progress: Progress<'_>) -> Result<SentOff> {
+        let devices: Vec<u32> =
+            (0..shape.connections).map(|nth| self.fanfare.festival.desk(nth).number).collect();
+        let mut driver = self.connect(&devices, shape.in_flight())?;
+        let (before, taken) = (self.written()?, self.metric("fanfare_messages_taken_total")?);
+        let mut traffic = Transfers::new(&mut self.wallets, devices.len(), shape.in_flight(), seed)?;
+        // What leaves in a warm-up would arrive in the stretch that is measured: there is none.
+        let load = Load { warm_up_ns: 0, ..shape.load() };
+        let measured = driver.run(&mut traffic, &load, progress)?;
+        let transfers = traffic.sent_off();
+        let settled_ns = self.settled(taken + transfers)?;
+        let writes = self.written()?.since(before);
+        Ok(SentOff { measured, transfers, settled_ns, writes })
+    }
+
+    /// Waits until so many messages have been taken and none is on its way; returns when that was seen.
+    fn settled(&self, taken: u64) -> Result<u64> {
+        let until = self.bench.clock.now() + SETTLE_NS;
+        loop {
+            let now = self.bench.clock.now();
+            // The metrics of a core may be a moment old: what it has sent since then would be missed by the waiting
+            // ones alone.
+            let (waiting, came) =
+                (self.metric("fanfare_messages_waiting")?, self.metric("fanfare_messages_taken_total")?);
+            if waiting == 0 && came >= taken {
+                return Ok(now);
+            }
+            if now > until {
+                return Err(LoadError::Server(format!(
+                    "let {waiting} messages wait, with {came} of {taken} taken, for {} s after the last answer",
+                    SETTLE_NS / SECOND_NS
+                )));
+            }
+            std::thread::sleep(SETTLE_LOOK);
+        }
+    }
+
+    /// A whole number out of the server's metrics.
+    fn metric(&self, name: &str) -> Result<u64> {
+        let (_, text) = http::get(self.http()?, "/metrics")?;
+        let value = http::metric(&text, name);
+        value.map(to_u64).ok_or_else(|| LoadError::Server(format!("gives no metric {name}")))
+    }
+
+    /// Asks what every wallet holds; one that differs from the books is an error.
+    pub fn read_all(&mut self, progress: Progress<'_>) -> Result<()> {
+        let (_, read) = self.prepare_step(Step::Read, progress)?;
+        if read == self.wallets.len() {
+            return Ok(());
+        }
+        Err(LoadError::Server(format!("told the balance of {read} of {} wallets", self.wallets.len())))
     }
 
     /// Opens every wallet and tops it up by an amount between the two.

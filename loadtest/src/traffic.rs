@@ -7,12 +7,14 @@ mod day;
 mod fixed;
 mod prepare;
 mod sales;
+mod transfers;
 mod wallets;
 
 pub use day::{Day, Mix};
 pub use fixed::Fixed;
 pub use prepare::{Prepare, Step};
 pub use sales::Sales;
+pub use transfers::{TRANSFER, Transfers};
 pub use wallets::{Wallets, uid_of};
 
 /// The part of `wallets` wallets that belongs to one of `links` terminals: where it starts and how many it holds.

@@ -14,7 +14,7 @@ use crate::limits::disk::DiskLane;
 use crate::machine::{CpuTicks, device_bytes, resident_bytes};
 use crate::num::{SECOND_NS, count, to_f64, to_u64};
 use crate::rawlog::LaneFacts;
-use crate::session::{Fanfare, Session, Sold};
+use crate::session::{Fanfare, SentOff, Session, Sold};
 
 /// Cash on each wallet, in minor units: enough for thousands of sales.
 const DEEP_TOP_UP: i64 = 10_000_000;
@@ -85,6 +85,7 @@ pub fn measure(
         "memory" => work.memory(),
         "journal" => work.journal(),
         "replay" => work.replay(),
+        "transfers" => work.transfers(),
         _ => Err(LoadError::Arguments(format!("no bar {name}; there are {}", group_names().join(", ")))),
     }
 }
@@ -289,6 +290,31 @@ impl<'a> Work<'a, '_> {
         }
         session.remove()
     }
+
+    /// Durable on both sides: the time runs until no message waits any more, and then every wallet must hold what
+    /// the books say.
+    fn transfers(&mut self) -> Result<()> {
+        let mut session = self.session("transfers", 1)?;
+        let shape = Shape::closed(4, 500, 2, self.scale.length_ns);
+        for run in 1..=self.scale.runs {
+            let name = LaneName::measured("transfers", "server", run);
+            self.progress.stage(&name.words());
+            let sent = session.transfer(&shape, u64::from(run), self.progress)?;
+            let SentOff { measured, transfers, settled_ns, writes } = sent;
+            let mut facts: LaneFacts = name.facts(&format!("transfers, {}", shape.words()), &measured);
+            // `busy` is what a full channel says; only what was taken is counted.
+            facts.declines_planned = true;
+            facts.values = values([("transfers", transfers)]);
+            let settled = to_f64(settled_ns.saturating_sub(measured.began_ns)) / to_f64(SECOND_NS);
+            facts.values.insert("settled_seconds".to_owned(), settled);
+            facts.values.extend(writes.values());
+            self.bench.log.lane(&facts, &measured.intervals)?;
+            self.progress.stage("transfers: read every wallet");
+            session.read_all(self.progress)?;
+            self.bench.same_writes(&name, writes, self.progress)?;
+        }
+        self.end(session, "transfers").map(drop)
+    }
 }
 
 fn values<const N: usize>(pairs: [(&str, u64); N]) -> BTreeMap<String, f64> {
@@ -320,7 +346,7 @@ mod tests {
     #[test]
     fn each_bar_belongs_to_a_group_that_can_be_measured_by_name() {
         let names = group_names();
-        assert_eq!(names.len(), 10);
+        assert_eq!(names.len(), 11);
         assert_eq!(names.iter().filter(|name| **name == "open-2000").count(), 1);
     }
 

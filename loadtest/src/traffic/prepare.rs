@@ -1,4 +1,4 @@
-//! Owns: opening wallets and putting money on them, at desks, in frames.
+//! Owns: opening wallets, putting money on them, and reading what they hold, at desks, in frames.
 //! Must never: top a wallet up that is not open yet: the two steps are two stretches of load.
 //! Laws: checks L4 from outside.
 
@@ -21,6 +21,8 @@ pub enum Step {
         /// Largest amount, in minor units.
         to: i64,
     },
+    /// Asks what each holds: the answer must name the very balance of the books.
+    Read,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl<'a> Prepare<'a> {
         match self.step {
             Step::Open => Command::OpenWallet,
             Step::TopUp { .. } => Command::TopUp,
+            Step::Read => Command::Balance,
         }
     }
 
@@ -93,6 +96,7 @@ impl Traffic for Prepare<'_> {
         let mut request = match self.step {
             Step::Open => Request::open_wallet(id, uid),
             Step::TopUp { .. } => Request::top_up(id, uid, amount, Tender::Cash),
+            Step::Read => Request::balance(id, uid),
         };
         request.till = till;
         frame.push(&request).then_some(Sent { token: wallet, delta: amount })
@@ -101,7 +105,7 @@ impl Traffic for Prepare<'_> {
     fn answered(&mut self, link: usize, sent: Sent, answer: &Answer) -> Result<(), String> {
         self.wallets.take(sent, self.command(), answer)?;
         match answer.class {
-            Class::Applied => {
+            Class::Applied | Class::Read => {
                 self.done += 1;
                 Ok(())
             }

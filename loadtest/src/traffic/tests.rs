@@ -9,7 +9,7 @@ use wire::{
     split_frame,
 };
 
-use super::{Day, Mix, Prepare, Sales, Step, Wallets, part};
+use super::{Day, Mix, Prepare, Sales, Step, Transfers, Wallets, part};
 use crate::driver::{Sent, Traffic};
 use crate::festival_file::{Festival, Rules, Size};
 
@@ -70,6 +70,14 @@ impl Model {
                     return decline(Decline::AlreadyVoided, *balance);
                 }
                 *balance += self.sales[&request.target()];
+            }
+            Command::Transfer => {
+                *balance -= request.amount();
+                let left = *balance;
+                let payee = request.other().unwrap().bytes;
+                assert_ne!(payee, uid, "a wallet pays itself");
+                *self.balances.get_mut(payee).unwrap() += request.amount();
+                return Answer::applied(id, number, at, left);
             }
             _ => return Answer::read(id, number, wire::Read::Balance, at, *balance),
         }
@@ -197,6 +205,24 @@ fn a_day_has_all_kinds_of_requests_and_noes_and_its_books_agree_with_the_server(
         );
     }
     assert!(Day::new(&mut wallets, &festival, &tills[..12], Mix::USUAL, 5).is_err(), "no desk");
+}
+
+/// The books of transfers would be right in sum with the money at the wrong wallets: each is read afterwards.
+#[test]
+fn transfers_reach_the_wallets_that_the_books_name() {
+    let (mut wallets, mut model) = prepared(300, 0, 15_000);
+    let all = wallets.total();
+    model.busy_every = 10;
+    let mut transfers = Transfers::new(&mut wallets, 3, 40, 1).unwrap();
+    drive(&mut transfers, &mut model, &[9, 9, 9], 1_000, 60);
+    assert_eq!(transfers.sent_off(), 900, "what was told busy is not counted");
+    assert!((0..300).any(|wallet| wallets.balance(wallet) != 15_000));
+    assert_eq!(wallets.total(), all);
+    model.busy_every = 0;
+    let mut read = Prepare::new(&mut wallets, Step::Read, 1);
+    drive(&mut read, &mut model, &[9], 300, 4);
+    assert_eq!(read.done(), 300);
+    assert!(Transfers::new(&mut wallets, 3, 100, 1).is_err(), "too few payers");
 }
 
 #[test]

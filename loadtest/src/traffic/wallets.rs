@@ -54,6 +54,15 @@ impl Wallets {
         self.balances.iter().sum()
     }
 
+    /// Takes a transfer into the books: what both wallets hold once the money has arrived.
+    pub fn moved(&mut self, payer: u32, payee: u32, amount: i64) {
+        for (wallet, delta) in [(payer, -amount), (payee, amount)] {
+            if let Some(balance) = self.balances.get_mut(wallet as usize) {
+                *balance += delta;
+            }
+        }
+    }
+
     /// Takes an answer into the books. An applied one moves the wallet by the request's delta and a decline does not
     /// move it; in both cases the server must name the very balance the books say.
     pub fn take(&mut self, sent: Sent, command: Command, answer: &Answer) -> Result<(), String> {
