@@ -96,6 +96,8 @@ pub struct SentOff {
     pub settled_ns: u64,
     /// What the server's journal wrote from the first to that moment.
     pub writes: Writes,
+    /// Bytes that the server's channels hold then.
+    pub channel_bytes: u64,
 }
 
 /// A running server with its wallets.
@@ -183,7 +185,13 @@ impl<'a> Session<'a> {
         let transfers = traffic.sent_off();
         let settled_ns = self.settled(taken + transfers)?;
         let writes = self.written()?.since(before);
-        Ok(SentOff { measured, transfers, settled_ns, writes })
+        Ok(SentOff {
+            measured,
+            transfers,
+            settled_ns,
+            writes,
+            channel_bytes: self.metric("fanfare_channel_bytes")?,
+        })
     }
 
     /// Waits until so many messages have been taken and none is on its way; returns when that was seen.

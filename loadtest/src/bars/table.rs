@@ -75,7 +75,7 @@ fn none(_: &RunLanes<'_>) -> Option<f64> {
 }
 
 /// The table. Order is the order of the issue.
-pub const BARS: [BarSpec; 13] = [
+pub const BARS: [BarSpec; 14] = [
     BarSpec {
         name: "bulk",
         lanes: "bulk",
@@ -217,6 +217,17 @@ pub const BARS: [BarSpec; 13] = [
         bar: 0.0,
         stretch: None,
         value: |run| Some(ratio(run.value("server", "transfers")?, run.value("server", "settled_seconds")?)),
+        limit: none,
+    },
+    BarSpec {
+        name: "channels",
+        lanes: "transfers",
+        what: "state of the channels between all shards at rest, after those transfers",
+        unit: "bytes",
+        compare: Compare::AtMost,
+        bar: 1_048_576.0,
+        stretch: None,
+        value: |run| run.value("server", "channel_bytes"),
         limit: none,
     },
 ];

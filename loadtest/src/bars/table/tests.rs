@@ -174,17 +174,18 @@ fn bytes_are_divided_by_what_they_hold() {
 #[test]
 fn a_figure_is_shown_and_not_judged() {
     let mut lane = lane("transfers", "server", 1);
-    lane.values =
-        [("transfers", 900.0), ("settled_seconds", 1.5)].map(|(name, value)| (name.to_owned(), value)).into();
+    lane.values = [("transfers", 900.0), ("settled_seconds", 1.5), ("channel_bytes", 1_048_577.0)]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
     let of = |lines: Vec<BarLine>| lines.into_iter().map(|line| (line.name, line.status)).collect::<Vec<_>>();
     let found = bar_lines(std::slice::from_ref(&lane));
     assert!((found[0].value.unwrap().median - 600.0).abs() < 1e-9);
     assert_eq!((found[0].of_bar, found[0].stretch), (0.0, None));
-    let expected = [("transfers".to_owned(), Status::Figure)];
+    let expected = [("transfers".to_owned(), Status::Figure), ("channels".to_owned(), Status::Short)];
     assert_eq!(of(found), expected);
     lane.values.remove("settled_seconds");
     lane.invalid.push("1 declines".to_owned());
-    let expected = [("transfers".to_owned(), Status::Missing)];
+    let expected = [("transfers".to_owned(), Status::Missing), ("channels".to_owned(), Status::Invalid)];
     assert_eq!(of(bar_lines(&[lane])), expected);
     assert!(Status::Figure.good() && Status::Ok.good());
     assert!(![Status::Short, Status::Invalid, Status::Missing].iter().any(|status| status.good()));
