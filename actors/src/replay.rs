@@ -14,14 +14,24 @@ const SLICE: usize = 32;
 
 /// Applies every record of `block`, which the caller has checked to continue the shard's chain.
 pub fn apply_block(state: &mut ShardState, block: &Block<'_>) -> Result<(), BlockError> {
+    apply_block_to(state, block, &mut RecordNumber(0))
+}
+
+/// The same; `last` is the number of the record taken up last, for whoever catches a panic in it.
+pub fn apply_block_to(
+    state: &mut ShardState,
+    block: &Block<'_>,
+    last: &mut RecordNumber,
+) -> Result<(), BlockError> {
+    *last = block.header.first;
     let mut slice = Vec::with_capacity(SLICE);
     let read = block.each_record(|number, record| {
         slice.push((number, record));
         if slice.len() == SLICE {
-            apply_slice(state, &mut slice);
+            apply_slice(state, &mut slice, last);
         }
     });
-    apply_slice(state, &mut slice);
+    apply_slice(state, &mut slice, last);
     if mutant::on(Mutant::TimersForgotten) {
         state.forget_timers();
     }
@@ -29,7 +39,7 @@ pub fn apply_block(state: &mut ShardState, block: &Block<'_>) -> Result<(), Bloc
 }
 
 /// Asks for the memory that a few records will touch, then applies them in order.
-fn apply_slice(state: &mut ShardState, slice: &mut Vec<(RecordNumber, Record)>) {
+fn apply_slice(state: &mut ShardState, slice: &mut Vec<(RecordNumber, Record)>, last: &mut RecordNumber) {
     let mut slots = [None; SLICE];
     for (slot, (_, record)) in slots.iter_mut().zip(&*slice) {
         *slot = record.envelope.wallet.and_then(|wallet| state.prefetch_slot(wallet));
@@ -41,6 +51,7 @@ fn apply_slice(state: &mut ShardState, slice: &mut Vec<(RecordNumber, Record)>) 
         if mutant::on(Mutant::VersionFallsBack) {
             forget_adoption(state, &mut record);
         }
+        *last = number;
         state.apply(number, &record);
     }
 }

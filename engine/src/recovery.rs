@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actors::festival::Festival;
-use actors::replay::apply_block;
+use actors::replay::apply_block_to;
 use actors::shard_state::ShardState;
 use ledger::block::{Block, BlockError, Head};
-use ledger::ids::{ShardId, Version};
+use ledger::ids::{RecordNumber, ShardId, Version};
 use ledger::journal::{Replay, ReplayError};
 use ledger::record::leb::Reader;
 use thiserror::Error;
@@ -30,12 +30,14 @@ pub enum RecoveryError {
         error: BlockError,
     },
     /// A record of it could not be applied: a defect of this build.
-    #[error("shard {shard} block {seq} could not be applied: a record in it makes this build panic")]
+    #[error("shard {shard} block {seq} could not be applied: record {record} makes this build panic")]
     Panicked {
         /// Which shard.
         shard: ShardId,
         /// Which block.
         seq: u64,
+        /// Which record.
+        record: RecordNumber,
     },
 }
 
@@ -152,8 +154,10 @@ impl Recovering {
         let (shard, seq) = (block.header.shard, block.header.seq);
         let continued = block.header.continues(&self.head);
         let applied = continued.map_err(|error| RecoveryError::Block { shard, seq, error }).and_then(|()| {
-            let applied = catch_unwind(AssertUnwindSafe(|| apply_block(&mut self.state, block)));
-            let applied = applied.map_err(|_| RecoveryError::Panicked { shard, seq })?;
+            let mut record = RecordNumber(0);
+            let applied =
+                catch_unwind(AssertUnwindSafe(|| apply_block_to(&mut self.state, block, &mut record)));
+            let applied = applied.map_err(|_| RecoveryError::Panicked { shard, seq, record })?;
             applied.map_err(|error| RecoveryError::Block { shard, seq, error })
         });
         match applied {

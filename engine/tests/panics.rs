@@ -21,6 +21,7 @@ use ledger::journal::{Event, Journal, Lookup, SubmitError};
 use ledger::mutant::{
     POISON_ANSWER, POISON_APPLY, POISON_DECIDE, POISON_ENCODE, Point, Strike, arm, is_armed,
 };
+use ledger::record::{Body, Envelope, Record};
 use support::*;
 
 const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
@@ -323,4 +324,28 @@ fn brittle(memory: &Memory) -> Core<Brittle> {
     let CoreParts { number, journal, shards, ledger, epoch, layout, inbox } = core_parts(memory, 1).remove(0);
     let journal = Brittle { door: journal, breaks: true };
     Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox })
+}
+
+#[test]
+fn a_record_that_cannot_be_read_back_is_named() {
+    // A start that fails, and nothing to search for in millions of records.
+    let _alone = alone();
+    let (memory, core) = two_wallets();
+    let (head, state) = core.inspect(ShardId(0)).unwrap();
+    let state = state.unwrap();
+    let at = state.last_at();
+    let mut draft = Box::new(Draft::new(state.genesis().unwrap().ledger, ShardId(0), state.epoch()));
+    draft.begin(state.prologue(at));
+    for poison in [None, std::num::NonZeroU32::new(POISON_APPLY)] {
+        let envelope = Envelope { tag_counter: poison, ..Envelope::default() };
+        draft.push(&Record::fact(at, envelope, Body::EpochOpened { epoch: state.epoch() }));
+    }
+    draft.place(head);
+    let culprit = head.next_record.next();
+    let mut door = memory.door(None);
+    door.submit(draft).unwrap();
+    door.commit(true);
+    let error = engine::recovery::rebuild(&memory, ShardId(0)).err().unwrap().to_string();
+    assert!(error.contains(&format!("shard 0 block {}", head.next_seq)), "{error}");
+    assert!(error.contains(&format!("record {culprit} makes this build panic")), "{error}");
 }

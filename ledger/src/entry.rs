@@ -64,6 +64,11 @@ impl Entry {
         &self.0
     }
 
+    /// Whether debits equal credits in every currency: always, since it was built (L1).
+    pub fn balances(&self) -> bool {
+        check_balanced(&self.0).is_ok()
+    }
+
     /// Whether no money moves.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

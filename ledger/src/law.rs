@@ -53,6 +53,18 @@ impl Law {
         Self::Isolation,
     ];
 
+    /// Those that running code evaluates, and whose counts therefore say something. The others are judged
+    /// by tests, by the simulator and by the auditor.
+    pub const WIRED: [Self; 7] = [
+        Self::Conservation,
+        Self::DurableBeforeTold,
+        Self::Replay,
+        Self::Chain,
+        Self::Order,
+        Self::NoLooseTalk,
+        Self::Bounded,
+    ];
+
     /// `L1` to `L13`.
     pub fn id(self) -> String {
         format!("L{}", self as u8)

@@ -196,6 +196,11 @@ impl ShardState {
         self.configuration.share(shared);
     }
 
+    /// Ledger time of the last record.
+    pub const fn last_at(&self) -> At {
+        self.last_at
+    }
+
     /// Ledger time of a decision when the clock shows `clock`: it never falls within a shard.
     pub fn ledger_time(&self, clock: At) -> At {
         if mutant::on(Mutant::TimeFalls) { clock } else { clock.max(self.last_at) }

@@ -19,6 +19,7 @@ use actors::tag::News;
 use ledger::block::{Draft, Head};
 use ledger::ids::{At, Epoch, LedgerId, RecordNumber, ShardId, WalletNumber};
 use ledger::journal::{Journal, SubmitError};
+use ledger::law::Law;
 use ledger::mutant::{self, Mutant, Point};
 use ledger::record::{Body, Envelope, Record};
 
@@ -183,6 +184,8 @@ impl Shard {
     /// in it leaves half a record behind, in the block or in the state.
     fn append(&mut self, at: At, record: &Record) -> RecordNumber {
         let Some(state) = &mut self.state else { return RecordNumber(0) };
+        Law::Conservation.holds(record.entry.balances());
+        Law::Order.holds(record.at >= state.last_at());
         let before = std::mem::replace(&mut self.phase, Phase::Applying);
         if self.filling.count() == 0 {
             self.filling.begin(state.prologue(at));

@@ -24,6 +24,8 @@ impl Shard {
         } else if let Some(flight) = &mut self.flight {
             flight.push(told);
         } else {
+            let seen = self.state.as_ref().map_or(self.head.next_record, ShardState::next_record);
+            Law::NoLooseTalk.holds(seen == self.head.next_record);
             self.release(told, step);
         }
     }

@@ -239,7 +239,7 @@ fn said(file: &File, code: &str, word: &str, why: &str) -> Vec<String> {
 /// The public functions of the actors that may change what they are called on: `apply`, which is the
 /// one way, over one record and over a block of them; sharing an equal configuration, which changes
 /// nothing that shows; and `learn`, of what a core knows about tags, which is no actor's state.
-const CHANGES: [&str; 4] = ["apply", "apply_block", "share_configuration", "learn"];
+const CHANGES: [&str; 5] = ["apply", "apply_block", "apply_block_to", "share_configuration", "learn"];
 
 /// Actors are reached by address and message: no public function of theirs hands out state to be
 /// changed, and none but those above changes any.

@@ -1,6 +1,6 @@
 //! Owns: the figures of the process in Prometheus' text format, put together when somebody asks.
 //! Must never: keep a figure of its own: everything here is counted where it happens.
-//! Laws: every law's counter is here; anything but zero is an alarm.
+//! Laws: the counter of every law that running code evaluates is here; anything but zero is an alarm.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl fmt::Debug for Process {
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let out = &mut encoder;
-        let laws = Law::ALL.map(|law| (law.id(), law.broken()));
+        let laws = Law::WIRED.map(|law| (law.id(), law.broken()));
         let laws: Vec<_> = laws.iter().map(|(id, broken)| (id.as_str(), *broken)).collect();
         family(out, "law_broken", "How often a law was seen broken; must stay zero", "law", &laws)?;
         counter(out, "part_failures", "Failures of long-lived parts", self.0.failures())?;

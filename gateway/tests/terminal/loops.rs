@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ledger::ids::ShardId;
-use wire::{FrameKind, Outcome, Request};
+use wire::{Outcome, Refusal, Request};
 
 use crate::support::*;
 
@@ -78,17 +78,20 @@ fn a_shard_that_lost_its_state_says_busy_and_the_others_answer_on() {
     let mut server = Server::with(Setting { shards: 4, ..Setting::default() });
     let mut desk = funded(&mut server, 30);
     server.memory.fence(ShardId(1));
-    let mut outcomes = BTreeSet::new();
+    let mut lost = Vec::new();
     for band in 1..=30 {
         let counter = 100 + u64::from(band);
-        desk.ask(&[Request::top_up(desk.id(counter), uid(band), 500, wire::Tender::Cash)]);
-        let frame = desk.frame(&mut server);
-        assert_eq!(frame.kind, FrameKind::Answers);
-        for answer in wire::answers(&frame.body, frame.count).unwrap() {
-            outcomes.insert(answer.unwrap().class);
+        let top_up = Request::top_up(desk.id(counter), uid(band), 500, wire::Tender::Cash);
+        let answer = desk.tap(&mut server, top_up);
+        if answer.outcome() == Outcome::Applied {
+            assert_ne!(answer.position.shard(), 1);
+        } else {
+            lost.push(answer.outcome());
         }
     }
-    // Applied elsewhere; of the lost shard unknown at first and then busy.
-    assert!(outcomes.contains(&wire::Class::Applied) && outcomes.len() >= 2, "{outcomes:?}");
+    // The block of the first was fenced off; the others found no state.
+    assert_eq!(lost.remove(0), Outcome::Unknown);
+    assert!(!lost.is_empty() && lost.len() < 28);
+    assert!(lost.iter().all(|outcome| *outcome == Outcome::Refused(Refusal::Busy)), "{lost:?}");
     assert_eq!(server.rebuilds.try_recv(), Ok(ShardId(1)));
 }
