@@ -95,7 +95,7 @@ pub fn all(points: &Points) -> Outcome {
     let founded = founding::all(points.stride, || blows(points.subsets).collect());
     let changed = change::all(points.stride, points.subsets);
     let broken = founded.broken.clone().or_else(|| changed.broken.clone());
-    let mut outcome = Outcome { broken, founded, changed, ..Outcome::default() };
+    let mut outcome = Outcome { founded, changed, broken, ..Outcome::default() };
     if outcome.broken.is_some() {
         return outcome;
     }
