@@ -267,7 +267,10 @@ impl Link {
                 FromServer::Answers(many) => answers.extend(many.map(Result::unwrap)),
                 FromServer::Statement(statement) => answers.push(statement.answer),
                 FromServer::Fault(fault) => return Err(io::Error::other(fault.text.to_owned())),
-                FromServer::Goodbye | FromServer::Pong(_) | FromServer::Notice(_) => {}
+                FromServer::Goodbye
+                | FromServer::Pong(_)
+                | FromServer::Notice(_)
+                | FromServer::Configuration(_) => {}
             }
         }
         self.came.drain(..taken);
