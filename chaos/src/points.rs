@@ -1,11 +1,13 @@
-//! `chaos points`: a founding, a pairing race, then a crowd and one hold's life, and one run for every mutating call the disk sees in them and every way
-//! in which that call can go wrong: power lost in the middle of it with several remains, EIO, ENOSPC.
+//! `chaos points`: a founding, a pairing race, then a crowd and a few scripts (a hold's life, transfers, a sweep and a payout,
+//! an allowance), and one run for every mutating call the disk sees in them and every way in which that call can go wrong:
+//! power lost in the middle of it with several remains, EIO, ENOSPC.
 //! After each the process is started again, every client resends, and every law is checked.
 #![allow(clippy::print_stdout, reason = "a command's output")]
 
 pub mod change;
 pub mod founding;
 pub mod race;
+pub mod scripts;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ use fastrand::Rng;
 use ledger::journal::embedded::{SimFault, SimKind};
 
 use crate::world::plan::Plan;
-use crate::world::script::{self, Scene};
+use crate::world::script::Script;
 use crate::world::tally::{Row, Tally};
 use crate::world::{self, Blow};
 
@@ -36,6 +38,8 @@ impl Default for Points {
 
 /// The scenario's seed.
 const SEED: u64 = 7;
+/// Shards of the crowd and of the scripts.
+const SHARDS: u16 = 2;
 
 /// How it went.
 #[derive(Debug, Default)]
@@ -46,6 +50,8 @@ pub struct Outcome {
     pub raced: race::Raced,
     /// The changes of the configuration.
     pub changed: change::Changed,
+    /// Runs of each script.
+    pub played: Vec<(&'static str, u64)>,
     /// Calls by kind.
     pub calls: BTreeMap<SimKind, u64>,
     /// Runs.
@@ -75,6 +81,9 @@ pub fn run(points: &Points) -> u8 {
     for (kind, count) in &outcome.calls {
         println!("{:10} {count:>6} calls", format!("{kind:?}").to_lowercase());
     }
+    for (name, runs) in &outcome.played {
+        println!("{runs} runs of {name}");
+    }
     println!(
         "{} runs, {} power losses, {} torn tails cut, {} reopened after a failed call",
         outcome.runs,
@@ -90,7 +99,7 @@ pub fn run(points: &Points) -> u8 {
     0
 }
 
-/// Runs all points until one breaks a law: of the crowd, and of one hold's life, all of them.
+/// Runs all points until one breaks a law: of the scripts, which have few calls, every one.
 pub fn all(points: &Points) -> Outcome {
     let founded = founding::all(points.stride, || blows(points.subsets).collect());
     let changed = change::all(points.stride, points.subsets);
@@ -106,24 +115,44 @@ pub fn all(points: &Points) -> Outcome {
     if outcome.broken.is_some() {
         return outcome;
     }
-    every_call(points, &[], &mut outcome);
-    let holds = script::holds();
-    every_call(&Points { stride: 1, ..*points }, &holds, &mut outcome);
+    every_call(points, &scripts::crowd(), &mut outcome);
+    let Some(scripts) = scripts::all() else {
+        outcome.broken = Some("a shard without a wristband: no script was played".into());
+        return outcome;
+    };
+    for script in &scripts {
+        let before = outcome.runs;
+        every_call(&Points { stride: 1, ..*points }, script, &mut outcome);
+        outcome.played.push((script.name, outcome.runs - before));
+    }
     if outcome.broken.is_none() && outcome.tally.of(Row::Expired) == 0 {
         outcome.broken = Some("no hold expired: its life was not seen to its end".into());
     }
     outcome
 }
 
+/// Runs the points of one script.
+pub fn play(points: &Points, script: &Script) -> Outcome {
+    let mut outcome = Outcome::default();
+    every_call(points, script, &mut outcome);
+    outcome
+}
+
 /// Every so manyth call of a scenario, in every way.
-fn every_call(points: &Points, script: &[Scene], outcome: &mut Outcome) {
+fn every_call(points: &Points, script: &Script, outcome: &mut Outcome) {
     if outcome.broken.is_some() {
         return;
     }
     let plan = plan(points.steps);
-    let (clean, kinds) = world::run_point(SEED, &plan, script, None);
-    if let Some(violation) = clean.violation {
-        outcome.broken = Some(format!("without any fault: {violation}"));
+    let run = |blow| {
+        let (report, kinds) = world::run_point(SEED, &plan, script, blow);
+        let missed = || script.missed(&report.tally);
+        let broken = report.violation.as_ref().map(ToString::to_string).or_else(missed);
+        (report.tally, kinds, broken)
+    };
+    let (_, kinds, broken) = run(None);
+    if let Some(broken) = broken {
+        outcome.broken = Some(format!("{} without any fault: {broken}", script.name));
         return;
     }
     for kind in &kinds {
@@ -131,11 +160,11 @@ fn every_call(points: &Points, script: &[Scene], outcome: &mut Outcome) {
     }
     for (at, kind) in (0..).zip(&kinds).step_by(points.stride.max(1)) {
         for blow in blows(points.subsets) {
-            let (report, _) = world::run_point(SEED, &plan, script, Some((at, blow)));
+            let (tally, _, broken) = run(Some((at, blow)));
             outcome.runs += 1;
-            outcome.tally.merge(&report.tally);
-            if let Some(violation) = report.violation {
-                outcome.broken = Some(format!("call {at} ({kind:?}), {blow:?}: {violation}"));
+            outcome.tally.merge(&tally);
+            if let Some(broken) = broken {
+                outcome.broken = Some(format!("{}, call {at} ({kind:?}), {blow:?}: {broken}", script.name));
                 return;
             }
         }
@@ -150,7 +179,7 @@ fn blows(subsets: u64) -> impl Iterator<Item = Blow> {
 /// Few shards, two cores, a small crowd: enough for every kind of call and a segment that fills up.
 fn plan(steps: u32) -> Plan {
     let mut plan = Plan::draw(&mut Rng::with_seed(SEED));
-    plan.shards = 2;
+    plan.shards = SHARDS;
     plan.loops = 2;
     plan.bands = 4;
     plan.crowd = 60;

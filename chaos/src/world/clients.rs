@@ -86,9 +86,8 @@ impl Clients {
         Letter { request, deadline, lane }
     }
 
-    /// A request of a script, about the first wristband.
-    pub fn ask(&mut self, device: u32, counter: u64, command: Command) -> Option<Letter> {
-        let tag = *self.tags.first()?;
+    /// A request of a script.
+    pub fn ask(&mut self, device: u32, counter: u64, tag: Tag, command: Command) -> Option<Letter> {
         let request = self.build(device, counter, tag, command)?;
         Some(Letter { request: self.wish(request), deadline: None, lane: Lane::Live })
     }

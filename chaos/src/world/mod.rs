@@ -31,7 +31,7 @@ use faults::Nemesis;
 use mesh::{Fate, Mesh};
 use plan::{Plan, Weights};
 use process::Process;
-use script::Scene;
+use script::Script;
 use tally::{Row, Tally};
 use trace::Trace;
 
@@ -121,11 +121,11 @@ pub enum Blow {
 /// Runs a plan on a good machine but for one blow at mutating call number `at`, counted from the end
 /// of the first start. Gives the kinds of all calls beside the report.
 ///
-/// With a script its scenes are played; without one the crowd does what it likes.
+/// The scenes of a script are played; where it has none, the crowd does what it likes.
 pub fn run_point(
     seed: u64,
     plan: &Plan,
-    script: &[Scene],
+    script: &Script,
     blow: Option<(u64, Blow)>,
 ) -> (Report, Vec<SimKind>) {
     let plan = plan.clone().good_machine();
@@ -143,7 +143,8 @@ pub fn run_point(
         Some((at, Blow::Fails(fault))) => world.fail_call(first, first + at, fault),
         None => {}
     }
-    let violation = if script.is_empty() { world.live() } else { world.play(script) }.err();
+    let scenes = &script.scenes;
+    let violation = if scenes.is_empty() { world.live() } else { world.play(scenes) }.err();
     let kinds = world.disk.trace().iter().map(|call| call.kind).collect();
     (world.report(seed, violation), kinds)
 }

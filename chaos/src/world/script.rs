@@ -2,25 +2,39 @@
 //! the next, and time that passes between them. Whatever goes wrong meanwhile, every request is sent
 //! until its end is known, and the laws judge as ever.
 
-use actors::command::{AskedLine, Command};
-use ledger::ids::{DeviceNumber, RequestId};
-
-use super::fixture;
-use super::{Verdict, World};
-use crate::laws::Violation;
+use actors::address::Tag;
+use actors::command::Command;
+use ledger::ids::Office;
 use ledger::law::Law;
+
+use super::tally::{Row, Tally};
+use super::{Verdict, World, fixture};
+use crate::laws::Violation;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub enum Scene {
-    /// A device with all roles asks about the one wristband, under this counter.
-    Ask(u64, Command),
+    /// A device asks about a wristband or an office, under this counter.
+    Ask(Tag, u64, Command),
     /// Time passes, in seconds.
     Pass(u32),
+    /// Within ten seconds nothing is on its way between shards, and transit is zero.
+    Rest,
+}
+
+/// A script, and how often what is durable at its end says that a thing happened, whatever went wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// What it is about.
+    pub name: &'static str,
+    /// What happens; without a scene the crowd does what it likes.
+    pub scenes: Vec<Scene>,
+    /// What must be durable in the end, and how often.
+    pub ends: Vec<(Row, u64)>,
 }
 
 /// Sells, tops up and opens: see the fixture.
-const DEVICE: u32 = 6;
+pub(crate) const DEVICE: u32 = 6;
 /// Rounds in which a healed world must have answered everybody.
 const HEALING_ROUNDS: usize = 400;
 /// Rounds in which what time brings about is decided and stored.
@@ -48,8 +62,10 @@ impl World {
     pub(super) fn play(&mut self, script: &[Scene]) -> Verdict {
         for scene in script {
             match scene {
-                Scene::Ask(counter, command) => {
-                    let letter = self.clients.ask(DEVICE, *counter, command.clone());
+                Scene::Ask(tag, counter, command) => {
+                    let office = Office::of(tag.number.as_wallet()).is_some();
+                    let device = if office { fixture::ADMINISTRATOR } else { DEVICE };
+                    let letter = self.clients.ask(device, *counter, *tag, command.clone());
                     let letter = letter.ok_or_else(|| Violation::new(Law::Order, "a scene without sense"))?;
                     self.net.push(letter);
                     self.settle_everybody()?;
@@ -60,32 +76,17 @@ impl World {
                         self.round()?;
                     }
                 }
+                Scene::Rest => self.drain_channels()?,
             }
         }
         self.heal()
     }
 }
 
-/// One hold's life, in each of its four ways to end.
-pub fn holds() -> Vec<Scene> {
-    let id = |counter| DeviceNumber::new(DEVICE).and_then(|device| RequestId::of(device, counter));
-    let hold = |amount, seconds| Command::Authorise { amount, seconds };
-    let mut script = vec![
-        Scene::Ask(1, Command::Open),
-        Scene::Ask(2, Command::TopUp { tender: ledger::record::Tender::Cash, amount: fixture::TOP_UP_MAX }),
-        Scene::Ask(3, hold(2_000, 3_600)),
-        Scene::Ask(5, hold(500, 3_600)),
-        Scene::Ask(7, hold(600, 5)),
-        Scene::Ask(8, hold(700, 3_600)),
-        Scene::Ask(8, Command::Cancel),
-        Scene::Pass(4),
-        Scene::Pass(2),
-    ];
-    let line = AskedLine { item: 4, quantity: 1, unit_price: 1_100 };
-    let captured = |hold| Command::Capture { hold, lines: std::iter::once(line).collect(), amount: 1_100 };
-    script.extend(id(3).map(|hold| Scene::Ask(4, captured(hold))));
-    script.extend(id(5).map(|hold| Scene::Ask(6, Command::ReleaseHold { hold })));
-    // Too late: time has given it back.
-    script.extend(id(7).map(|hold| Scene::Ask(9, captured(hold))));
-    script
+impl Script {
+    /// The first thing that happened too often, or not often enough.
+    pub fn missed(&self, tally: &Tally) -> Option<String> {
+        let wrong = self.ends.iter().find(|(row, times)| tally.of(*row) != *times)?;
+        Some(format!("{:?} {} times, not {}", wrong.0, tally.of(wrong.0), wrong.1))
+    }
 }
