@@ -3,6 +3,7 @@
 //! Must never: differ between the file and the tester's own picture: both come from one description.
 //! Laws: none.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -24,7 +25,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// 200 vendors with 10 items each, 9,000 devices of which 600 stand at desks.
+    /// 200 vendors with 10 items each, 9,001 devices of which 600 stand at desks and one is the organiser's.
     pub const FULL: Self = Self { vendors: 200, items_per_vendor: 10, sellers: 8_400, desks: 600 };
 
     /// For tests of a few taps.
@@ -92,6 +93,8 @@ pub struct Festival {
     pub rules: Rules,
     // The vendor of each selling till, from till 1.
     vendors: Vec<u32>,
+    // Prices that differ from what the catalogue begins with, by item.
+    changed: BTreeMap<u32, u32>,
 }
 
 /// Zipf's exponent for the vendors' shares of all sales: the busiest of 200 bars sells about 7 % of everything.
@@ -126,7 +129,7 @@ const VAT: [&str; 3] = ["20", "10", "5.5"];
 impl Festival {
     /// A festival of this size under these rules, number 1.
     pub fn new(size: Size, rules: Rules) -> Self {
-        Self { id: 1, size, rules, vendors: tills_of_vendors(size) }
+        Self { id: 1, size, rules, vendors: tills_of_vendors(size), changed: BTreeMap::new() }
     }
 
     /// Item `nth` of a vendor (vendors count from 1, items from 0).
@@ -134,7 +137,16 @@ impl Festival {
         let nth = nth % self.size.items_per_vendor.max(1);
         let id = (vendor - 1) * self.size.items_per_vendor + nth + 1;
         // 1.00 to 12.50 in steps of 50 cents: what a beer, a coffee or a plate costs.
-        Item { id, price: 100 + (id * 7 % 24) * 50 }
+        let price = self.changed.get(&id).copied().unwrap_or(100 + (id * 7 % 24) * 50);
+        Item { id, price }
+    }
+
+    /// The same festival with another price for an item.
+    #[must_use]
+    pub fn repriced(&self, item: u32, price: u32) -> Self {
+        let mut other = self.clone();
+        other.changed.insert(item, price);
+        other
     }
 
     fn sell_tills(&self) -> u32 {
@@ -152,6 +164,12 @@ impl Festival {
     pub fn desk(&self, nth: u32) -> Device {
         let nth = nth % self.size.desks.max(1);
         Device { number: self.size.sellers + nth + 1, till: self.sell_tills() + nth + 1, vendor: None }
+    }
+
+    /// The organiser's device: it may change the configuration, and stands at the first desk.
+    pub fn office(&self) -> Device {
+        let Device { till, .. } = self.desk(0);
+        Device { number: self.size.sellers + self.size.desks + 1, till, vendor: None }
     }
 
     /// The vendor a till sells for; none for a desk.
@@ -225,7 +243,8 @@ impl Festival {
             let roles = "[\"pair\", \"top_up\", \"refund\", \"supervise\"]";
             writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = {roles}\n")?;
         }
-        Ok(())
+        let Device { number, till, .. } = self.office();
+        writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = [\"administer\"]\n")
     }
 
     /// Writes the file.
@@ -263,7 +282,7 @@ mod tests {
         let text = Festival::new(Size::FULL, Rules::DEEP).to_toml();
         let tables = tables(&text);
         let of = |name: &str| tables.iter().filter(|(table, _)| table == name).count();
-        assert_eq!((of("devices"), of("vendors"), of("items")), (9_000, 200, 2_000));
+        assert_eq!((of("devices"), of("vendors"), of("items")), (9_001, 200, 2_000));
         assert_eq!(of("tills"), 4_200 + 600);
         for name in ["vendors", "items", "tills"] {
             let ids: HashSet<_> =
@@ -293,7 +312,19 @@ mod tests {
         let desk = festival.desk(3);
         assert!(!find("tills", "id", desk.till).contains_key("vendor"));
         assert!(find("devices", "number", desk.number)["roles"].contains("top_up"));
+        assert!(find("devices", "number", festival.office().number)["roles"].contains("administer"));
         assert_eq!(festival.seller(32), festival.seller(0));
+    }
+
+    #[test]
+    fn another_price_is_the_only_difference_of_a_repriced_festival() {
+        let festival = Festival::new(Size::SMALL, Rules::USUAL);
+        let item = festival.item(2, 3);
+        let other = festival.repriced(item.id, item.price + 50);
+        assert_eq!(other.item(2, 3), Item { price: item.price + 50, ..item });
+        let (before, after) = (festival.to_toml(), other.to_toml());
+        let changed: Vec<_> = before.lines().zip(after.lines()).filter(|(one, other)| one != other).collect();
+        assert_eq!((before.lines().count(), changed.len()), (after.lines().count(), 1), "{changed:?}");
     }
 
     #[test]

@@ -68,12 +68,34 @@ impl Fanfare {
         Server::start(&mut command, &[LISTENING, HTTP], log)
     }
 
+    /// Brings a festival into force over the wire, as the organiser does; returns the milliseconds after which the
+    /// command says that it was in force in every shard.
+    pub fn apply(&self, server: SocketAddr, festival: &Festival, file: &Path) -> Result<u64> {
+        festival.save(file)?;
+        let mut command = Command::new(&self.binary);
+        command.args(["festival", "apply"]).arg(file).arg("--yes");
+        command.arg("--server").arg(server.to_string());
+        command.arg("--device").arg(festival.office().number.to_string());
+        let (code, out, err) = output(&mut command)?;
+        let said = format!("{} {}", out.trim(), err.trim());
+        adopted_after(&out).filter(|_| code == 0).ok_or_else(|| {
+            LoadError::Process(format!("fanfare festival apply ended with {code}: {}", said.trim()))
+        })
+    }
+
     /// What `fanfare verify --json` says about the ledger in `dir`, with its exit code.
     pub fn verify(&self, dir: &Path) -> Result<Value> {
         let (code, out, err) = output(Command::new(&self.binary).arg("verify").arg(dir).arg("--json"))?;
         let said = serde_json::from_str(&out).unwrap_or_else(|_| json!(format!("{out}{err}")));
         Ok(json!({ "exit": code, "said": said }))
     }
+}
+
+/// The milliseconds in "version 2 is in force in every shard, after 34 ms".
+fn adopted_after(out: &str) -> Option<u64> {
+    let last = out.lines().last()?;
+    let (_, millis) = last.strip_prefix("version ")?.split_once(" is in force in every shard, after ")?;
+    millis.strip_suffix(" ms")?.parse().ok()
 }
 
 /// What one stretch of purchases came to.
@@ -329,5 +351,20 @@ impl<'a> Session<'a> {
         let measured = driver.run(&mut traffic, load, progress)?;
         let writes = self.written()?.since(before);
         Ok(Sold { measured, writes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::adopted_after;
+
+    /// "nothing differs" read as 0 ms would have been the fastest adoption of all.
+    #[test]
+    fn only_an_adoption_everywhere_has_a_time() {
+        let said = "from version 1 to 2:\n  item 5: 1.00 -> 1.50\nversion 2 is in force in every shard, after 34 ms\n";
+        assert_eq!(adopted_after(said), Some(34));
+        for other in ["", "nothing differs from version 2, which is in force\n", "nothing was changed\n"] {
+            assert_eq!(adopted_after(other), None, "{other}");
+        }
     }
 }

@@ -2,13 +2,16 @@
 //! Must never: measure a limit in another run than its figure; leave a ledger of gigabytes behind.
 //! Laws: checks L1, L4, L6 from outside: every bar's ledger is verified after it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::table::BARS;
 use crate::driver::{Driver, Load, Measured, Progress, Until};
 use crate::error::{LoadError, Result};
+use crate::festival_file::{Festival, Item};
 use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
 use crate::limits::disk::DiskLane;
 use crate::machine::{CpuTicks, device_bytes, resident_bytes};
@@ -86,6 +89,7 @@ pub fn measure(
         "journal" => work.journal(),
         "replay" => work.replay(),
         "transfers" => work.transfers(),
+        "adopt" => work.adopt(),
         _ => Err(LoadError::Arguments(format!("no bar {name}; there are {}", group_names().join(", ")))),
     }
 }
@@ -315,6 +319,56 @@ impl<'a> Work<'a, '_> {
         }
         self.end(session, "transfers").map(drop)
     }
+
+    /// The organiser's own command, beside terminals that sell: another price comes into force, each run another,
+    /// of an item that none of them sells.
+    fn adopt(&mut self) -> Result<()> {
+        let mut session = self.session("adopt", 1)?;
+        let length_ns = self.scale.length_ns.max(SECOND_NS) * 3;
+        let shape = Shape::open(500, 2_000.0, length_ns);
+        let mut driver = session.sellers(&shape)?;
+        let festival = &self.fanfare.festival;
+        let tills: Vec<u32> = driver.links().iter().map(|link| link.till).collect();
+        let item = unsold(festival, &tills)?;
+        let file = self.bench.data.join("adopt-changed.toml");
+        for run in 1..=self.scale.runs {
+            let name = LaneName::measured("adopt", "server", run);
+            self.progress.stage(&name.words());
+            let changed = festival.repriced(item.id, item.price + run * 50);
+            let (fanfare, clock, server) = (self.fanfare, self.bench.clock, session.address()?);
+            let progress = &mut *self.progress;
+            let (sold, adopted) = thread::scope(|scope| {
+                let order = scope.spawn(|| {
+                    // The terminals have found their rhythm by then.
+                    thread::sleep(Duration::from_nanos(length_ns / 4));
+                    let millis = fanfare.apply(server, &changed, &file)?;
+                    Ok::<_, LoadError>((millis, clock.now()))
+                });
+                (session.sell(&mut driver, &shape, &shape.load(), progress), order.join())
+            });
+            let Sold { measured, writes } = sold?;
+            let (millis, at_ns) = adopted
+                .map_err(|_| LoadError::Process("the thread of an application broke".to_owned()))??;
+            let mut facts = name.facts(&format!("{}, one change of a price", shape.words()), &measured);
+            facts.values = values([("adopted_ms", millis)]);
+            facts.values.extend(writes.values());
+            if at_ns > measured.ended_ns {
+                facts.invalid.push("the load ended before the change was in force".to_owned());
+            }
+            self.bench.log.lane(&facts, &measured.intervals)?;
+            self.bench.same_writes(&name, writes, self.progress)?;
+        }
+        drop(driver);
+        self.end(session, "adopt").map(drop)
+    }
+}
+
+/// An item of a vendor that has none of these tills.
+fn unsold(festival: &Festival, tills: &[u32]) -> Result<Item> {
+    let sold: BTreeSet<u32> = tills.iter().filter_map(|till| festival.vendor_of_till(*till)).collect();
+    let vendor = (1..=festival.size.vendors).rev().find(|vendor| !sold.contains(vendor));
+    let vendor = vendor.ok_or_else(|| LoadError::Arguments("every vendor's items are sold".to_owned()))?;
+    Ok(festival.item(vendor, 0))
 }
 
 fn values<const N: usize>(pairs: [(&str, u64); N]) -> BTreeMap<String, f64> {
@@ -341,13 +395,26 @@ fn number(said: &Value, name: &str) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::festival_file::{Rules, Size};
     use serde_json::json;
 
     #[test]
     fn each_bar_belongs_to_a_group_that_can_be_measured_by_name() {
         let names = group_names();
-        assert_eq!(names.len(), 11);
+        assert_eq!(names.len(), 12);
         assert_eq!(names.iter().filter(|name| **name == "open-2000").count(), 1);
+    }
+
+    #[test]
+    fn the_item_that_changes_is_sold_at_no_terminals_till() {
+        let festival = Festival::new(Size::FULL, Rules::DEEP);
+        let tills: Vec<u32> = (0..500).map(|nth| festival.seller(nth).till).collect();
+        let item = unsold(&festival, &tills).unwrap();
+        let sold = tills.iter().filter_map(|till| festival.vendor_of_till(*till));
+        let mut sold = sold.flat_map(|vendor| (0..10).map(move |nth| (vendor, nth)));
+        assert!(sold.all(|(vendor, nth)| festival.item(vendor, nth) != item));
+        let all: Vec<u32> = (0..4_200).map(|nth| festival.seller(nth).till).collect();
+        assert!(unsold(&festival, &all).is_err());
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn none(_: &RunLanes<'_>) -> Option<f64> {
 }
 
 /// The table. Order is the order of the issue.
-pub const BARS: [BarSpec; 14] = [
+pub const BARS: [BarSpec; 15] = [
     BarSpec {
         name: "bulk",
         lanes: "bulk",
@@ -228,6 +228,17 @@ pub const BARS: [BarSpec; 14] = [
         bar: 1_048_576.0,
         stretch: None,
         value: |run| run.value("server", "channel_bytes"),
+        limit: none,
+    },
+    BarSpec {
+        name: "adopt",
+        lanes: "adopt",
+        what: "`fanfare festival apply` of another price until every shard has adopted it, at 2,000 taps/s",
+        unit: "ms",
+        compare: Compare::AtMost,
+        bar: 1_000.0,
+        stretch: None,
+        value: |run| run.value("server", "adopted_ms"),
         limit: none,
     },
 ];

@@ -50,6 +50,7 @@ pub fn micros(value: f64) -> String {
 pub fn in_unit(value: f64, unit: &str) -> String {
     match unit {
         "us" => micros(value),
+        "ms" => micros(value * 1_000.0),
         "bytes" => format!("{value:.1} B"),
         _ => format!("{}/s", number(value)),
     }
@@ -229,5 +230,6 @@ mod tests {
         );
         assert_eq!(in_unit(120.0, "bytes"), "120.0 B");
         assert_eq!(in_unit(99_000.0, "taps/s"), "99.0 K/s");
+        assert_eq!(in_unit(0.099, "ms"), in_unit(99.0, "us"));
     }
 }
