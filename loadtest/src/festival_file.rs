@@ -25,7 +25,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// 200 vendors with 10 items each, 9,001 devices of which 600 stand at desks and one is the organiser's.
+    /// 200 vendors with 10 items each, 9,000 devices of which 600 stand at desks, beside the organiser's and the bankers.
     pub const FULL: Self = Self { vendors: 200, items_per_vendor: 10, sellers: 8_400, desks: 600 };
 
     /// For tests of a few taps.
@@ -34,6 +34,9 @@ impl Size {
 
 /// Devices that share one till.
 const DEVICES_PER_TILL: u32 = 2;
+
+/// Devices that sell and make transfers, in a festival of any size.
+const BANKERS: u32 = 64;
 
 /// What the festival allows, in minor units where it is money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +175,12 @@ impl Festival {
         Device { number: self.size.sellers + self.size.desks + 1, till, vendor: None }
     }
 
+    /// Device `nth`, from 0, of those that sell and also make transfers; it stands at a till that sells.
+    pub fn banker(&self, nth: u32) -> Device {
+        let nth = nth % BANKERS;
+        Device { number: self.office().number + 1 + nth, ..self.seller(nth) }
+    }
+
     /// The vendor a till sells for; none for a desk.
     pub fn vendor_of_till(&self, till: u32) -> Option<u32> {
         self.vendors.get(index(u64::from(till.checked_sub(1)?))).copied()
@@ -244,7 +253,12 @@ impl Festival {
             writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = {roles}\n")?;
         }
         let Device { number, till, .. } = self.office();
-        writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = [\"administer\"]\n")
+        writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = [\"administer\"]\n")?;
+        for nth in 0..BANKERS {
+            let Device { number, till, .. } = self.banker(nth);
+            writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = [\"sell\", \"top_up\"]\n")?;
+        }
+        Ok(())
     }
 
     /// Writes the file.
@@ -282,7 +296,7 @@ mod tests {
         let text = Festival::new(Size::FULL, Rules::DEEP).to_toml();
         let tables = tables(&text);
         let of = |name: &str| tables.iter().filter(|(table, _)| table == name).count();
-        assert_eq!((of("devices"), of("vendors"), of("items")), (9_001, 200, 2_000));
+        assert_eq!((of("devices"), of("vendors"), of("items")), (9_001 + 64, 200, 2_000));
         assert_eq!(of("tills"), 4_200 + 600);
         for name in ["vendors", "items", "tills"] {
             let ids: HashSet<_> =
@@ -312,6 +326,9 @@ mod tests {
         let desk = festival.desk(3);
         assert!(!find("tills", "id", desk.till).contains_key("vendor"));
         assert!(find("devices", "number", desk.number)["roles"].contains("top_up"));
+        let banker = festival.banker(7);
+        assert_eq!(find("devices", "number", banker.number)["till"], banker.till.to_string());
+        assert!(find("tills", "id", banker.till).contains_key("vendor"));
         assert!(find("devices", "number", festival.office().number)["roles"].contains("administer"));
         assert_eq!(festival.seller(32), festival.seller(0));
     }

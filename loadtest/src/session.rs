@@ -15,9 +15,9 @@ use crate::festival_file::Festival;
 use crate::http;
 use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
 use crate::limits::writes::Writes;
-use crate::num::{SECOND_NS, to_u64};
+use crate::num::{SECOND_NS, to_f64, to_u64};
 use crate::process::{HTTP, LISTENING, Server, output};
-use crate::traffic::{Prepare, Sales, Step, Transfers, Wallets};
+use crate::traffic::{Mixed, Prepare, Sales, Step, Transfers, Wallets};
 
 /// Desks that prepare wallets at the same time, each on its own connection.
 const DESKS: u32 = 8;
@@ -214,6 +214,35 @@ impl<'a> Session<'a> {
             writes,
             channel_bytes: self.metric("fanfare_channel_bytes")?,
         })
+    }
+
+    /// Purchases of a shape with one request in flight each, one in so many a transfer, logged as a lane, and beside
+    /// it the disk with the same writes. Every transfer has arrived before it returns.
+    pub fn mixed(
+        &mut self,
+        name: &LaneName,
+        shape: &Shape,
+        one_in: Option<u64>,
+        progress: Progress<'_>,
+    ) -> Result<()> {
+        progress.stage(&name.words());
+        let devices: Vec<u32> =
+            (0..shape.connections).map(|nth| self.fanfare.festival.banker(nth).number).collect();
+        let mut driver = self.connect(&devices, shape.in_flight())?;
+        let tills: Vec<u32> = driver.links().iter().map(|link| link.till).collect();
+        let (before, taken) = (self.written()?, self.metric("fanfare_messages_taken_total")?);
+        let festival = &self.fanfare.festival;
+        let mut traffic = Mixed::new(&mut self.wallets, festival, &tills, one_in, u64::from(name.run))?;
+        let measured = driver.run(&mut traffic, &shape.load(), progress)?;
+        let transfers = traffic.sent_off();
+        let writes = self.written()?.since(before);
+        drop(driver);
+        let mut facts = name.facts(&shape.words(), &measured);
+        facts.values.extend(writes.values());
+        facts.values.insert("transfers".to_owned(), to_f64(transfers));
+        self.bench.log.lane(&facts, &measured.intervals)?;
+        self.bench.same_writes(name, writes, progress)?;
+        self.settled(taken + transfers).map(drop)
     }
 
     /// Waits until so many messages have been taken and none is on its way; returns when that was seen.

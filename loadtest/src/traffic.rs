@@ -5,6 +5,7 @@
 
 mod day;
 mod fixed;
+mod mixed;
 mod prepare;
 mod sales;
 mod transfers;
@@ -12,6 +13,7 @@ mod wallets;
 
 pub use day::{Day, Mix};
 pub use fixed::Fixed;
+pub use mixed::Mixed;
 pub use prepare::{Prepare, Step};
 pub use sales::Sales;
 pub use transfers::{TRANSFER, Transfers};

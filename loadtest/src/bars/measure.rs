@@ -28,6 +28,9 @@ const REMEMBERED_SALES: u64 = 20;
 /// The shape of the loads that only have to make many records.
 const BULK: (u32, u16, u16) = (4, 2_000, 2);
 
+/// Of so many requests of the mixed load one is a transfer.
+const ONE_TRANSFER_IN: u64 = 100;
+
 /// How much is done. The bars' own sizes are the default; smaller ones are for trying out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
@@ -89,6 +92,7 @@ pub fn measure(
         "journal" => work.journal(),
         "replay" => work.replay(),
         "transfers" => work.transfers(),
+        "mixed" => work.mixed(),
         "adopt" => work.adopt(),
         _ => Err(LoadError::Arguments(format!("no bar {name}; there are {}", group_names().join(", ")))),
     }
@@ -320,6 +324,23 @@ impl<'a> Work<'a, '_> {
         self.end(session, "transfers").map(drop)
     }
 
+    /// The same terminals with transfers and without, one after the other in each run.
+    fn mixed(&mut self) -> Result<()> {
+        let mut session = self.session("mixed", 1)?;
+        let shape = Shape::closed(64, 1, 1, self.scale.length_ns);
+        for run in 1..=self.scale.runs {
+            for (name, one_in) in [
+                (LaneName::limit("mixed", "none", run), None),
+                (LaneName::measured("mixed", "server", run), Some(ONE_TRANSFER_IN)),
+            ] {
+                session.mixed(&name, &shape, one_in, self.progress)?;
+            }
+        }
+        self.progress.stage("mixed: read every wallet");
+        session.read_all(self.progress)?;
+        self.end(session, "mixed").map(drop)
+    }
+
     /// The organiser's own command, beside terminals that sell: another price comes into force, each run another,
     /// of an item that none of them sells.
     fn adopt(&mut self) -> Result<()> {
@@ -401,7 +422,7 @@ mod tests {
     #[test]
     fn each_bar_belongs_to_a_group_that_can_be_measured_by_name() {
         let names = group_names();
-        assert_eq!(names.len(), 12);
+        assert_eq!(names.len(), 13);
         assert_eq!(names.iter().filter(|name| **name == "open-2000").count(), 1);
     }
 

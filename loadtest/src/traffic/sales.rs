@@ -39,13 +39,24 @@ impl<'a> Sales<'a> {
         lines: u32,
         in_flight: usize,
     ) -> Result<Self, LoadError> {
+        Self::among(wallets.len(), wallets, festival, tills, lines, in_flight)
+    }
+
+    /// The same by the first `buyers` wallets alone.
+    pub fn among(
+        buyers: u32,
+        wallets: &'a mut Wallets,
+        festival: &'a Festival,
+        tills: &[u32],
+        lines: u32,
+        in_flight: usize,
+    ) -> Result<Self, LoadError> {
         let mut sellers = Vec::with_capacity(tills.len());
         for (link, till) in tills.iter().enumerate() {
-            let (from, count) = part(wallets.len(), link, tills.len());
+            let (from, count) = part(buyers, link, tills.len());
             if crate::num::index(u64::from(count)) < in_flight.max(1) {
                 return Err(LoadError::Arguments(format!(
-                    "{} wallets are too few for {} terminals with {in_flight} requests in flight each",
-                    wallets.len(),
+                    "{buyers} wallets are too few for {} terminals with {in_flight} requests in flight each",
                     tills.len()
                 )));
             }
@@ -55,6 +66,19 @@ impl<'a> Sales<'a> {
             sellers.push(Seller { vendor, from, count, at: 0, stride: stride(count), sold: 0 });
         }
         Ok(Self { wallets, festival, sellers, lines })
+    }
+
+    /// The tester's books.
+    pub fn wallets(&mut self) -> &mut Wallets {
+        self.wallets
+    }
+
+    /// The wallet that is next at a terminal.
+    pub fn buyer(&mut self, link: usize) -> Option<u32> {
+        let seller = self.sellers.get_mut(link)?;
+        let wallet = seller.from + seller.at;
+        seller.at = (seller.at + seller.stride) % seller.count;
+        Some(wallet)
     }
 }
 
@@ -80,9 +104,8 @@ impl Traffic for Sales<'_> {
         till: u32,
         frame: &mut RequestsWriter<'_>,
     ) -> Option<Sent> {
+        let wallet = self.buyer(link)?;
         let seller = self.sellers.get_mut(link)?;
-        let wallet = seller.from + seller.at;
-        seller.at = (seller.at + seller.stride) % seller.count;
         seller.sold = seller.sold.wrapping_add(1);
         let (vendor, sold) = (seller.vendor, seller.sold);
         let pick = |nth: u32| {

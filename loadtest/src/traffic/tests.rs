@@ -9,7 +9,7 @@ use wire::{
     split_frame,
 };
 
-use super::{Day, Mix, Prepare, Sales, Step, Transfers, Wallets, part};
+use super::{Day, Mix, Mixed, Prepare, Sales, Step, Transfers, Wallets, part};
 use crate::driver::{Sent, Traffic};
 use crate::festival_file::{Festival, Rules, Size};
 
@@ -223,6 +223,27 @@ fn transfers_reach_the_wallets_that_the_books_name() {
     drive(&mut read, &mut model, &[9], 300, 4);
     assert_eq!(read.done(), 300);
     assert!(Transfers::new(&mut wallets, 3, 100, 1).is_err(), "too few payers");
+}
+
+/// A load of mixed requests without a transfer in it would have reached its bar for ever.
+#[test]
+fn one_request_in_so_many_is_a_transfer_and_no_other() {
+    let (mut wallets, mut model) = prepared(600, 0, 15_000);
+    let festival = Festival::new(Size::SMALL, Rules::USUAL);
+    let tills: Vec<u32> = (0..6).map(|nth| festival.banker(nth).till).collect();
+    for (one_in, transfers) in [(Some(20), 30), (None, 0)] {
+        model.codes.clear();
+        let mut mixed = Mixed::new(&mut wallets, &festival, &tills, one_in, 1).unwrap();
+        drive(&mut mixed, &mut model, &tills, 600, 5);
+        assert_eq!(mixed.sent_off(), transfers);
+        assert_eq!(model.codes.get(&(Command::Transfer, 0)).copied().unwrap_or(0), transfers);
+        assert_eq!(model.codes.values().sum::<u64>(), 600);
+    }
+    assert_eq!(model.balances.values().sum::<i64>(), wallets.total());
+    assert!((525..600).any(|wallet| wallets.balance(wallet) > 15_000));
+    let mut read = Prepare::new(&mut wallets, Step::Read, 1);
+    drive(&mut read, &mut model, &[9], 600, 4);
+    assert_eq!(read.done(), 600);
 }
 
 #[test]

@@ -56,10 +56,14 @@ impl Wallets {
 
     /// Takes a transfer into the books: what both wallets hold once the money has arrived.
     pub fn moved(&mut self, payer: u32, payee: u32, amount: i64) {
-        for (wallet, delta) in [(payer, -amount), (payee, amount)] {
-            if let Some(balance) = self.balances.get_mut(wallet as usize) {
-                *balance += delta;
-            }
+        self.credit(payer, -amount);
+        self.credit(payee, amount);
+    }
+
+    /// Money for a wallet from another one.
+    pub fn credit(&mut self, wallet: u32, amount: i64) {
+        if let Some(balance) = self.balances.get_mut(wallet as usize) {
+            *balance += amount;
         }
     }
 
