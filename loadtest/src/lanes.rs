@@ -84,6 +84,7 @@ impl LaneName {
             values: BTreeMap::new(),
             invalid: Vec::new(),
             declines_planned: false,
+            load_beside: false,
         }
     }
 }

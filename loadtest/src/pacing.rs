@@ -6,7 +6,7 @@
 use hdrhistogram::Histogram;
 
 use crate::arrival::Curve;
-use crate::num::{MILLI_NS, SECOND_NS, percent, to_f64, to_u64};
+use crate::num::{MILLI_NS, SECOND_NS, percent, ratio, to_f64, to_u64};
 
 /// The send lag whose 99th percentile makes a run invalid: past it we measured ourselves.
 pub const LAG_P99_LIMIT_NS: u64 = MILLI_NS;
@@ -16,6 +16,9 @@ pub const OWN_PLAN: &str = "the tester did not keep its own plan";
 
 /// Unplanned refusals, in per cent of all answers, above which an open-loop run is invalid.
 pub const REFUSALS_LIMIT_PERCENT: f64 = 0.1;
+
+/// Share of its rate, in per cent, that a load beside another figure must keep.
+pub const RATE_LEAST_PERCENT: f64 = 98.0;
 
 /// When requests are meant to leave.
 #[derive(Debug, Clone)]
@@ -96,6 +99,13 @@ pub fn invalid_reasons(send_lag: &Histogram<u64>, refusals: u64, answered: u64) 
     reasons
 }
 
+/// Why a load that only had to keep a rate beside another figure did not.
+pub fn rate_lost(target: f64, reached: f64) -> Option<String> {
+    let percent = 100.0 * ratio(reached, target);
+    (percent < RATE_LEAST_PERCENT)
+        .then(|| format!("the load beside it reached {reached:.0}/s of {target:.0}/s: less than 98 %"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,5 +169,10 @@ mod tests {
         assert_eq!(reasons.len(), 2);
         assert!(reasons[0].contains("send lag p99 5.00 ms"), "{reasons:?}");
         assert!(reasons[1].contains("1.10 %"), "{reasons:?}");
+    }
+    #[test]
+    fn a_load_beside_a_figure_must_keep_its_rate() {
+        assert_eq!(rate_lost(2_000.0, 1_960.0), None);
+        assert!(rate_lost(2_000.0, 1_959.0).unwrap().contains("1959/s of 2000/s"));
     }
 }

@@ -77,6 +77,10 @@ pub struct LaneFacts {
     pub invalid: Vec<String>,
     /// Declines are part of the plan, so they don't make the lane invalid.
     pub declines_planned: bool,
+    /// The load stands beside the figure, which is none of its latencies: it must keep its rate, not the moment of
+    /// each request.
+    #[serde(default)]
+    pub load_beside: bool,
 }
 
 impl LaneFacts {

@@ -216,7 +216,8 @@ fn lane_figures(lane: &RunLane) -> Result<LaneFigures> {
     })
 }
 
-/// Where declines are not planned none may come, nor a refusal; an open loop must have kept its plan in any case.
+/// Where declines are not planned none may come, nor a refusal; an open loop must have kept its plan in any case, or
+/// its rate where its latencies are no figure.
 fn invalid_reasons(lane: &RunLane, counts: &Counts, lag: &Histogram<u64>) -> Vec<String> {
     let mut reasons = lane.facts.invalid.clone();
     let (declines, refusals) =
@@ -225,7 +226,13 @@ fn invalid_reasons(lane: &RunLane, counts: &Counts, lag: &Histogram<u64>) -> Vec
         reasons.extend(pacing::invalid_reasons(lag, refusals, counts.total()));
         return reasons;
     }
-    reasons.extend(pacing::invalid_reasons(lag, 0, counts.total()));
+    if lane.facts.load_beside {
+        let length = lane.facts.ended_ns.saturating_sub(lane.facts.began_ns);
+        let reached = per_second(counts.total(), length);
+        reasons.extend(lane.facts.target_rate.and_then(|target| pacing::rate_lost(target, reached)));
+    } else {
+        reasons.extend(pacing::invalid_reasons(lag, 0, counts.total()));
+    }
     if declines + refusals > 0 {
         reasons.push(format!("{declines} declines and {refusals} refusals; this lane accepts none"));
     }
