@@ -13,6 +13,9 @@ use smallvec::SmallVec;
 /// a message is taken only while there is a place for what may have to go back.
 pub const WINDOW: u64 = 1_024;
 
+/// Places that a channel keeps when nothing is on its way.
+const AT_REST: usize = 8;
+
 /// A message that its receiver is not known to have taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
@@ -78,6 +81,10 @@ impl Outbox {
         while let Some(first) = self.waiting.pop_front_if(|first| first.number <= up_to) {
             *self.count(&first.message) -= 1;
             self.acknowledged = first.number;
+        }
+        if self.waiting.is_empty() {
+            // A ledger of 32 shards has 1,024 channels: what a burst took is given back when it is over.
+            self.waiting.shrink_to(AT_REST);
         }
     }
 }
@@ -231,5 +238,9 @@ mod tests {
         assert_eq!(send(&mut channels, to, back), Some(WINDOW + 1));
         channels.acknowledge(to, 1);
         assert_eq!(send(&mut channels, to, transfer(1)), Some(WINDOW + 2));
+
+        // At rest nothing of the burst is left: a server that had one would hold megabytes for ever.
+        channels.acknowledge(to, WINDOW + 2);
+        assert!(channels.bytes() <= 1_024, "{} bytes", channels.bytes());
     }
 }
