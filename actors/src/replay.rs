@@ -52,6 +52,7 @@ fn apply_slice(state: &mut ShardState, slice: &mut Vec<(RecordNumber, Record)>, 
             forget_adoption(state, &mut record);
         }
         *last = number;
+        mutant::trip_replay(record.envelope.tag_counter);
         state.apply(number, &record);
     }
 }

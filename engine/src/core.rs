@@ -20,6 +20,7 @@ use crate::given::Given;
 use crate::job::{Clock, Job, Message, Mono, Told};
 use crate::limits::CONTROL_ROOM;
 use crate::mail::{Letter, LocalPost, Post};
+use crate::recovery::Stopped;
 use crate::shard::{Shard, Step};
 
 /// What travels between two cores.
@@ -33,6 +34,8 @@ pub enum Parcel {
     Letters(Vec<Letter>),
     /// A shard rebuilt on the recovery thread; boxed, it is large.
     Rebuilt(Box<(ShardState, Head)>),
+    /// A shard that could not be rebuilt there.
+    Stopped(Stopped),
 }
 
 /// The way to another core.
@@ -137,6 +140,8 @@ pub struct CoreParts<J> {
     pub journal: J,
     /// Its shards as recovery found them.
     pub shards: Vec<(ShardState, Head)>,
+    /// Its shards that recovery could not bring back.
+    pub stopped: Vec<Stopped>,
     /// The ledger.
     pub ledger: LedgerId,
     /// This start's epoch.
@@ -150,19 +155,22 @@ pub struct CoreParts<J> {
 impl<J: Journal> Core<J> {
     /// A core over its shards. Nothing is written until [`Core::open_epoch`].
     pub fn new(parts: CoreParts<J>) -> Self {
-        let CoreParts { number, journal, shards, ledger, epoch, layout, inbox } = parts;
-        let mut own = vec![None; layout.homes.len()];
-        for (index, (state, _)) in shards.iter().enumerate() {
-            own[usize::from(state.shard().0)] = Some(index);
-        }
+        let CoreParts { number, journal, shards, stopped, ledger, epoch, layout, inbox } = parts;
         let news = shards.iter().flat_map(|(state, _)| state.all_tag_news()).collect();
-        let shard = |(state, head)| Shard::new(state, head, ledger, epoch);
+        let counters = Counters { stopped: stopped.len() as u64, ..Counters::default() };
+        let whole = shards.into_iter().map(|(state, head)| Shard::new(state, head, ledger, epoch));
+        let stopped = stopped.into_iter().map(|stopped| Shard::stopped(stopped, ledger, epoch));
+        let shards: Vec<Shard> = whole.chain(stopped).collect();
+        let mut own = vec![None; layout.homes.len()];
+        for (index, shard) in shards.iter().enumerate() {
+            own[usize::from(shard.id().0)] = Some(index);
+        }
         let peers = layout.peers.len();
         let post = Box::new(LocalPost::new(layout.clone()));
         Self {
             number,
             journal,
-            shards: shards.into_iter().map(shard).collect(),
+            shards,
             own,
             layout,
             inbox,
@@ -174,7 +182,7 @@ impl<J: Journal> Core<J> {
             news,
             post,
             events: Vec::new(),
-            counters: Counters::default(),
+            counters,
             rebuilds: Vec::new(),
             first: 0,
             next_tick: Mono(0),
@@ -217,7 +225,7 @@ impl<J: Journal> Core<J> {
         match self.own[usize::from(shard.0)] {
             Some(index) => match self.shards[index].take(job) {
                 Ok(()) => self.counters.jobs += 1,
-                Err(job) => self.refuse(&job, shard, Refusal::Busy),
+                Err(job) => self.refuse(&job, shard, self.shards[index].keeps_out_as()),
             },
             None => self.outgoing_jobs[usize::from(self.layout.homes[usize::from(shard.0)])].push(job),
         }
@@ -271,7 +279,7 @@ impl<J: Journal> Core<J> {
         for turn in 0..count {
             let shard = &mut self.shards[(self.first + turn) % count];
             let mut step = step!(self, clock, full);
-            if !shard.has_work() && shard.state().is_some() {
+            if !shard.has_work() && (shard.state().is_some() || shard.is_stopped()) {
                 continue;
             }
             shard.guarded(&mut step, |shard, step| {
@@ -345,6 +353,7 @@ impl<J: Journal> Core<J> {
                 Parcel::Told(told) => self.ready.extend(told),
                 Parcel::Letters(letters) => self.arrive(letters, clock),
                 Parcel::Rebuilt(rebuilt) => self.install(*rebuilt),
+                Parcel::Stopped(stopped) => self.stop(stopped),
             }
         }
     }
@@ -355,6 +364,19 @@ impl<J: Journal> Core<J> {
         let clock = Clock { wall: ledger::ids::At(0), mono: Mono(0) };
         let mut step = step!(self, clock, false);
         self.shards[index].install(state, head, &mut step);
+    }
+
+    /// Goes on without a shard that could not be rebuilt: until a start with a mended build its commands are
+    /// refused, and letters for it wait where they are.
+    pub fn stop(&mut self, stopped: Stopped) {
+        let Some(index) = self.own.get(usize::from(stopped.shard.0)).copied().flatten() else { return };
+        self.shards[index].stop(stopped);
+        self.counters.stopped += 1;
+    }
+
+    /// The shards of this core that stopped, and where.
+    pub fn stopped(&self) -> impl Iterator<Item = Stopped> {
+        self.shards.iter().filter_map(Shard::stopped_at)
     }
 
     /// Letters for shards of this core came, by whatever way.
@@ -486,9 +508,10 @@ impl<J: Journal> Core<J> {
     }
 
     /// The lowest version that is in force in a shard of this core for good, and its festival while a
-    /// shard still holds it. `None` without shards.
+    /// shard still holds it. `None` without shards. One that stopped decides nothing, by no version.
     pub fn in_force(&self) -> Option<(Version, Option<Arc<Festival>>)> {
-        let lowest = self.shards.iter().filter_map(Shard::in_force).min()?;
+        let deciding = self.shards.iter().filter(|shard| !shard.is_stopped());
+        let lowest = deciding.filter_map(Shard::in_force).min()?;
         let adopted = self.shards.iter().filter_map(|shard| shard.state()?.adopted());
         let festival = adopted.into_iter().find(|adopted| adopted.version == lowest);
         Some((lowest, festival.map(|adopted| Arc::clone(&adopted.festival))))

@@ -37,6 +37,8 @@ pub struct Counters {
     pub panics: u64,
     /// Shards dropped and rebuilt.
     pub rebuilds: u64,
+    /// Shards that could not be brought back, at the start or later.
+    pub stopped: u64,
     /// Actors quarantined.
     pub quarantined: u64,
     /// Records fetched as evidence.
@@ -95,6 +97,7 @@ impl Counters {
             (&mut self.unknown, other.unknown),
             (&mut self.panics, other.panics),
             (&mut self.rebuilds, other.rebuilds),
+            (&mut self.stopped, other.stopped),
             (&mut self.quarantined, other.quarantined),
             (&mut self.fetched, other.fetched),
             (&mut self.sent_on, other.sent_on),

@@ -1,5 +1,5 @@
-//! A node: one ledger directory opened by one process. Recovers every shard, takes the next epoch,
-//! and hands out what its threads run: cores for the loops, the journal's own work, look-ups,
+//! A node: one ledger directory opened by one process. Recovers every shard that this build can bring
+//! back, takes the next epoch, and hands out what its threads run: cores for the loops, the journal's own work, look-ups,
 //! rebuilds. Threads themselves are started by whoever supervises them.
 
 use std::collections::HashMap;
@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::festival::Festival;
-use actors::shard_state::ShardState;
 use crossbeam_channel::{Receiver, Sender};
 use ledger::ids::{DeviceNumber, Epoch, LedgerId, ShardId, WalletNumber};
 use ledger::journal::embedded::{Log, LogConfig, OpenError, Opened, Port, Step};
@@ -19,7 +18,7 @@ use crate::core::{Core, CoreParts, Layout, Parcel, Peer};
 use crate::host::Host;
 use crate::job::Clock;
 use crate::limits::LOOP_BATCHES;
-use crate::recovery::{self, Recovered, RecoveryError};
+use crate::recovery::{self, Recovered, RecoveryError, Remains, Stopped};
 use crate::supervise::{Part, Stop};
 
 /// Why a node could not start.
@@ -55,28 +54,41 @@ pub struct Node {
     pub festival: Arc<Festival>,
     /// The highest counter seen from each device of the festival.
     pub highest: HashMap<DeviceNumber, u64>,
+    /// The shards that this build cannot bring back, by number.
+    pub stopped: Vec<Stopped>,
     shards: Vec<Recovered>,
 }
 
-/// Opens the log and recovers every shard, on as many threads.
+/// Opens the log and recovers every shard, on as many threads. A shard that a record stops is left out;
+/// if that leaves none the first is the error.
 pub fn open(host: &dyn Host, threads: usize) -> Result<Node, NodeError> {
     let disk = host.disk()?;
     let config = LogConfig::new(host.stopwatch());
-    let ((log, opened), mut shards) =
-        recovery::recover(threads, |visit| Ok::<_, NodeError>(Log::open(disk, config, visit)?))?;
-    let genesis = shards.first().and_then(|(state, _)| state.genesis().copied());
+    let ((log, opened), found) =
+        recovery::recover_each(threads, |visit| Ok::<_, NodeError>(Log::open(disk, config, visit)?))?;
+    let count = found.len();
+    let (mut shards, remains) = recovery::parted(found);
+    let first_stopped = remains.first().map(|remains| RecoveryError::from(remains.stopped));
+    let genesis = match (shards.first(), first_stopped) {
+        (Some((state, _)), _) => state.genesis().copied(),
+        (None, Some(stopped)) => return Err(stopped.into()),
+        (None, None) => None,
+    };
     let genesis = genesis.ok_or(NodeError::NoLedger("shard 0 has no first block"))?;
-    let whole = shards.len() == usize::from(genesis.shards)
+    let whole = count == usize::from(genesis.shards)
         && shards.iter().all(|(state, _)| state.genesis() == Some(&genesis));
     if !whole {
         return Err(NodeError::NoLedger("shards are missing"));
     }
     let festival = share_configuration(&mut shards);
     let festival = festival.ok_or(NodeError::NoLedger("no configuration was adopted"))?;
-    let highest = highest_counters(&festival, &shards);
-    let last = shards.iter().map(|(state, _)| state.epoch()).max().unwrap_or_default();
+    let highest = highest_counters(&festival, &shards, &remains);
+    let epochs = shards.iter().map(|(state, _)| state.epoch());
+    let last = epochs.chain(remains.iter().map(|remains| remains.epoch)).max().unwrap_or_default();
     let epoch = Epoch(last.0 + 1);
-    Ok(Node { log, ledger: genesis.ledger, key_id: genesis.key_id, epoch, opened, festival, highest, shards })
+    let stopped = remains.iter().map(|remains| remains.stopped).collect();
+    let (ledger, key_id) = (genesis.ledger, genesis.key_id);
+    Ok(Node { log, ledger, key_id, epoch, opened, festival, highest, stopped, shards })
 }
 
 /// Lets equal configurations be held once. Returns the oldest: a newer one is still on its way.
@@ -91,10 +103,15 @@ fn share_configuration(shards: &mut [Recovered]) -> Option<Arc<Festival>> {
     oldest
 }
 
-fn highest_counters(festival: &Festival, shards: &[Recovered]) -> HashMap<DeviceNumber, u64> {
+fn highest_counters(
+    festival: &Festival,
+    shards: &[Recovered],
+    remains: &[Remains],
+) -> HashMap<DeviceNumber, u64> {
     let highest = |device: DeviceNumber| {
         let of_shard = |(state, _): &Recovered| state.highest_counter(device);
-        shards.iter().map(of_shard).max().unwrap_or(0)
+        let of_stopped = |remains: &Remains| remains.highest.get(&device).copied().unwrap_or(0);
+        shards.iter().map(of_shard).chain(remains.iter().map(of_stopped)).max().unwrap_or(0)
     };
     festival.devices().iter().map(|device| (device.number, highest(device.number))).collect()
 }
@@ -110,16 +127,27 @@ pub struct Running {
 }
 
 impl Node {
-    /// Whether an actor is quarantined; `None` if it never came into being.
-    pub fn is_quarantined(&self, actor: WalletNumber) -> Option<bool> {
-        let shards = u16::try_from(self.shards.len()).unwrap_or(u16::MAX);
-        let (state, _) = self.shards.get(usize::from(actor.shard(shards).0))?;
-        state.is_quarantined(actor)
+    /// Whether an actor is quarantined; `None` if it never came into being. Of an actor whose shard
+    /// stopped nobody knows.
+    pub fn is_quarantined(&self, actor: WalletNumber) -> Result<Option<bool>, Stopped> {
+        let shard = actor.shard(self.count());
+        let stopped = self.stopped.iter().find(|stopped| stopped.shard == shard);
+        let own = |(state, _): &&Recovered| state.shard() == shard;
+        match stopped {
+            Some(stopped) => Err(*stopped),
+            None => Ok(self.shards.iter().find(own).and_then(|(state, _)| state.is_quarantined(actor))),
+        }
+    }
+
+    /// How many shards the ledger has.
+    pub fn count(&self) -> u16 {
+        u16::try_from(self.shards.len() + self.stopped.len()).unwrap_or(u16::MAX)
     }
 
     /// Makes a core for each of `wakers`' loops; shard `s` belongs to loop `s` modulo their number.
     pub fn run(self, wakers: &[Waker], clock: Clock) -> Running {
-        let loops = u16::try_from(wakers.len().clamp(1, self.shards.len())).unwrap_or(1);
+        let count = self.count();
+        let loops = u16::try_from(wakers.len()).unwrap_or(u16::MAX).clamp(1, count.max(1));
         let mut inboxes = Vec::new();
         let mut peers = Vec::new();
         for waker in wakers.iter().take(usize::from(loops)) {
@@ -127,9 +155,8 @@ impl Node {
             inboxes.push(inbox);
             peers.push(Peer { sender, waker: Arc::clone(waker) });
         }
-        let homes = self.shards.iter().map(|(state, _)| state.shard().0 % loops).collect();
-        let layout = Layout::new(homes, peers);
-        let (rebuilds, asked) = crossbeam_channel::bounded(self.shards.len());
+        let layout = Layout::new((0..count).map(|shard| shard % loops).collect(), peers);
+        let (rebuilds, asked) = crossbeam_channel::bounded(usize::from(count));
         let parts = vec![
             journal_part(self.log.clone()),
             lookup_part(self.log.clone()),
@@ -143,7 +170,10 @@ impl Node {
             let waker = layout.peers.get(usize::from(number)).map(|peer| Arc::clone(&peer.waker));
             let journal = self.log.port(waker);
             let (ledger, epoch, layout) = (self.ledger, self.epoch, layout.clone());
-            let mut core = Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox });
+            let own = |stopped: &&Stopped| stopped.shard.0 % loops == number;
+            let stopped = self.stopped.iter().filter(own).copied().collect();
+            let parts = CoreParts { number, journal, shards, stopped, ledger, epoch, layout, inbox };
+            let mut core = Core::new(parts);
             core.open_epoch(clock, epoch);
             core
         });
@@ -192,7 +222,7 @@ fn lookup_part(log: Log) -> Part {
     Part { name: "lookups".into(), run: Box::new(run), wake: Arc::new(move || nudge.nudge()) }
 }
 
-/// Rebuilds shards whose state was dropped and sends them back to their core.
+/// Rebuilds shards whose state was dropped and sends them back to their core, or says that one stopped.
 fn recovery_part(log: Log, asked: Receiver<ShardId>, layout: Layout) -> Part {
     let run = move |stop: &Stop| {
         while !stop.is_set() {
@@ -200,8 +230,12 @@ fn recovery_part(log: Log, asked: Receiver<ShardId>, layout: Layout) -> Part {
                 return Ok(());
             }
             let Ok(shard) = asked.recv_timeout(IDLE) else { continue };
-            let rebuilt = recovery::rebuild(&log, shard).map_err(|error| error.to_string())?;
-            send_back(&layout, rebuilt);
+            let parcel = match recovery::rebuild(&log, shard) {
+                Ok(rebuilt) => Parcel::Rebuilt(Box::new(rebuilt)),
+                Err(RecoveryError::Stopped(stopped)) => Parcel::Stopped(stopped),
+                Err(error) => return Err(error.to_string()),
+            };
+            send_back(&layout, shard, parcel);
         }
         Ok(())
     };
@@ -209,11 +243,11 @@ fn recovery_part(log: Log, asked: Receiver<ShardId>, layout: Layout) -> Part {
     Part { name: "recovery".into(), run: Box::new(run), wake: Arc::new(|| {}) }
 }
 
-fn send_back(layout: &Layout, rebuilt: (ShardState, ledger::block::Head)) {
-    let home = layout.homes.get(usize::from(rebuilt.0.shard().0));
+fn send_back(layout: &Layout, shard: ShardId, parcel: Parcel) {
+    let home = layout.homes.get(usize::from(shard.0));
     let Some(peer) = home.and_then(|home| layout.peers.get(usize::from(*home))) else { return };
     // A core that is gone is being restarted with all its shards.
-    let _gone = peer.sender.send(Parcel::Rebuilt(Box::new(rebuilt)));
+    let _gone = peer.sender.send(parcel);
     (peer.waker)();
 }
 

@@ -1,6 +1,8 @@
 //! Recovery by full replay: one pass over the log, shards in parallel, chain verified. Also the
-//! rebuild of one shard while the others go on.
+//! rebuild of one shard while the others go on. A record that makes this build panic stops its own shard
+//! and no other; a block that is not what it should be is damage, and stops everything.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use actors::festival::Festival;
 use actors::replay::apply_block_to;
 use actors::shard_state::ShardState;
 use ledger::block::{Block, BlockError, Head};
-use ledger::ids::{RecordNumber, ShardId, Version};
+use ledger::ids::{DeviceNumber, Epoch, RecordNumber, ShardId, Version};
 use ledger::journal::{Replay, ReplayError};
 use ledger::record::leb::Reader;
 use thiserror::Error;
@@ -30,19 +32,39 @@ pub enum RecoveryError {
         error: BlockError,
     },
     /// A record of it could not be applied: a defect of this build.
-    #[error("shard {shard} block {seq} could not be applied: record {record} makes this build panic")]
-    Panicked {
-        /// Which shard.
-        shard: ShardId,
-        /// Which block.
-        seq: u64,
-        /// Which record.
-        record: RecordNumber,
-    },
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Where a shard stopped on its way back. Nothing of it is lost: a build that was mended goes on from its
+/// journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
+#[error("shard {shard} block {seq} could not be applied: record {record} makes this build panic")]
+pub struct Stopped {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Which block.
+    pub seq: u64,
+    /// Which record.
+    pub record: RecordNumber,
 }
 
 /// A shard as the journal has it.
 pub type Recovered = (ShardState, Head);
+
+/// What can be said of a shard that stopped.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    /// Where it stopped.
+    pub stopped: Stopped,
+    /// The last start that wrote to it.
+    pub epoch: Epoch,
+    /// The highest counter in its records from each device that has one there.
+    pub highest: BTreeMap<DeviceNumber, u64>,
+}
+
+/// A shard as recovery leaves it.
+pub type Found = Result<Recovered, Remains>;
 
 /// Replays one shard, as it stands confirmed.
 pub fn rebuild(replay: &dyn Replay, shard: ShardId) -> Result<Recovered, RecoveryError> {
@@ -51,18 +73,41 @@ pub fn rebuild(replay: &dyn Replay, shard: ShardId) -> Result<Recovered, Recover
         recovering.apply(&block, &mut None);
         Ok(())
     })?;
-    recovering.finish()
+    Ok(recovering.finish()?.map_err(|remains| remains.stopped)?)
+}
+
+/// The shards that are back, and what is left of the others.
+pub fn parted(found: Vec<Found>) -> (Vec<Recovered>, Vec<Remains>) {
+    let (mut shards, mut remains) = (Vec::new(), Vec::new());
+    for found in found {
+        match found {
+            Ok(recovered) => shards.push(recovered),
+            Err(left) => remains.push(left),
+        }
+    }
+    (shards, remains)
 }
 
 /// What a reader of a journal calls with each block.
 pub type Visit<'a> = dyn FnMut(Block<'_>) -> Result<(), ReplayError> + 'a;
 
-/// Replays all shards on `threads` threads, while `read` reads the journal on the calling thread.
-/// What it returns comes back beside the shards, which are sorted by number.
+/// Replays all shards, as [`recover_each`] does; one that stops is an error.
 pub fn recover<T, E: From<RecoveryError>>(
     threads: usize,
     read: impl FnOnce(&mut Visit<'_>) -> Result<T, E>,
 ) -> Result<(T, Vec<Recovered>), E> {
+    let (read, found) = recover_each(threads, read)?;
+    let whole = found.into_iter().collect::<Result<_, _>>();
+    Ok((read, whole.map_err(|remains| E::from(remains.stopped.into()))?))
+}
+
+/// Replays all shards on `threads` threads, while `read` reads the journal on the calling thread.
+/// What it returns comes back beside the shards, which are sorted by number. One that this build cannot
+/// bring back stands among them as what is left of it.
+pub fn recover_each<T, E: From<RecoveryError>>(
+    threads: usize,
+    read: impl FnOnce(&mut Visit<'_>) -> Result<T, E>,
+) -> Result<(T, Vec<Found>), E> {
     let threads = threads.max(1);
     std::thread::scope(|scope| {
         let mut doors = Vec::new();
@@ -80,11 +125,11 @@ pub fn recover<T, E: From<RecoveryError>>(
         drop(doors);
         // A worker catches what its shards do: its own panic would lose them, and is found below
         // as shards that are missing.
-        let all: Vec<_> = workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect();
+        let mut all: Vec<_> =
+            workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect();
         let read = read?;
-        let mut recovered = all.into_iter().map(Recovering::finish).collect::<Result<Vec<_>, _>>()?;
-        recovered.sort_by_key(|(state, _)| state.shard());
-        Ok((read, recovered))
+        all.sort_by_key(|recovering| recovering.shard);
+        Ok((read, all.into_iter().map(Recovering::finish).collect::<Result<Vec<_>, _>>()?))
     })
 }
 
@@ -133,50 +178,88 @@ fn work(worker: usize, threads: usize, batches: &crossbeam_channel::Receiver<Vec
 
 /// A shard on its way back.
 struct Recovering {
+    shard: ShardId,
     state: ShardState,
     head: Head,
-    stopped: Option<RecoveryError>,
+    remains: Option<Remains>,
+    damage: Option<RecoveryError>,
 }
 
 impl Recovering {
     fn new(shard: ShardId) -> Self {
-        Self { state: ShardState::new(shard), head: Head::default(), stopped: None }
+        let (state, head) = (ShardState::new(shard), Head::default());
+        Self { shard, state, head, remains: None, damage: None }
     }
 
     /// Applies the next block. A block that cannot be applied stops this shard only. A festival that
     /// another shard of this thread adopted too is held once, from the start: dozens of large ones
     /// would leave holes in memory that nothing fills again.
     fn apply(&mut self, block: &Block<'_>, common: &mut Option<Arc<Festival>>) {
-        if self.stopped.is_some() {
+        if self.damage.is_some() {
             return;
         }
         let before = self.version();
         let (shard, seq) = (block.header.shard, block.header.seq);
         let continued = block.header.continues(&self.head);
-        let applied = continued.map_err(|error| RecoveryError::Block { shard, seq, error }).and_then(|()| {
-            let mut record = RecordNumber(0);
-            let applied =
-                catch_unwind(AssertUnwindSafe(|| apply_block_to(&mut self.state, block, &mut record)));
-            let applied = applied.map_err(|_| RecoveryError::Panicked { shard, seq, record })?;
-            applied.map_err(|error| RecoveryError::Block { shard, seq, error })
+        let applied = continued.and_then(|()| match &mut self.remains {
+            None => self.take(block),
+            Some(remains) => remains.skim(block),
         });
         match applied {
             Ok(()) => self.head = block.header.head(),
-            Err(error) => self.stopped = Some(error),
+            Err(error) => self.damage = Some(RecoveryError::Block { shard, seq, error }),
         }
         if self.version() != before {
             self.state.share_configuration(common);
         }
     }
 
+    /// Applies a block's records; the one that makes this build panic ends that for good.
+    fn take(&mut self, block: &Block<'_>) -> Result<(), BlockError> {
+        let mut record = RecordNumber(0);
+        let applied = catch_unwind(AssertUnwindSafe(|| apply_block_to(&mut self.state, block, &mut record)));
+        applied.unwrap_or_else(|_| {
+            let stopped = Stopped { shard: self.shard, seq: block.header.seq, record };
+            // Half a record is in it: it is worth nothing.
+            let state = std::mem::replace(&mut self.state, ShardState::new(self.shard));
+            self.remains.insert(Remains::of(stopped, &state)).skim(block)
+        })
+    }
+
     fn version(&self) -> Option<Version> {
         self.state.adopted().map(|adopted| adopted.version)
     }
 
-    fn finish(self) -> Result<Recovered, RecoveryError> {
-        match self.stopped {
-            None => Ok((self.state, self.head)),
-            Some(error) => Err(error),
+    fn finish(self) -> Result<Found, RecoveryError> {
+        if let Some(damage) = self.damage {
+            return Err(damage);
         }
+        Ok(match self.remains {
+            None => Ok((self.state, self.head)),
+            Some(remains) => Err(Remains { epoch: self.head.epoch, ..remains }),
+        })
+    }
+}
+
+impl Remains {
+    /// Of `state`, as the panic left it: what it has seen of its devices is still right.
+    fn of(stopped: Stopped, state: &ShardState) -> Self {
+        let devices = state.adopted().into_iter().flat_map(|adopted| adopted.festival.devices());
+        let highest = devices.map(|device| (device.number, state.highest_counter(device.number)));
+        Self { stopped, epoch: Epoch(0), highest: highest.collect() }
+    }
+
+    /// Notes what devices sent. A terminal that lost its memory is told of it, or it would use ids again
+    /// that the shard finds known when it is back. What even reading makes panic stays unseen.
+    fn skim(&mut self, block: &Block<'_>) -> Result<(), BlockError> {
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            block.each_record(|_, record| {
+                let Some(id) = record.envelope.request else { return };
+                let Some(device) = id.device() else { return };
+                let highest = self.highest.entry(device).or_default();
+                *highest = id.counter().max(*highest);
+            })
+        }));
+        read.unwrap_or(Ok(()))
     }
 }

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::host::Host;
 use crate::node::{self, NodeError};
+use crate::recovery::Stopped;
 
 /// Why an actor was not released.
 #[derive(Debug, Error)]
@@ -20,6 +21,9 @@ pub enum ReleaseError {
     /// Nothing is known of it.
     #[error("no actor {0} ever came into being in this ledger")]
     Unknown(WalletNumber),
+    /// Nobody knows what it is now.
+    #[error("{0}; until a mended build brings its shard back, nobody in it can be released")]
+    Stopped(#[from] Stopped),
     /// There is nothing to lift.
     #[error("{0} is not quarantined")]
     NotQuarantined(WalletNumber),
@@ -38,10 +42,15 @@ pub fn release(
     actor: WalletNumber,
 ) -> Result<(ShardId, RecordNumber), ReleaseError> {
     let node = node::open(host, threads)?;
-    let quarantined = node.is_quarantined(actor);
-    if quarantined != Some(true) {
+    let refused = match node.is_quarantined(actor) {
+        Ok(Some(true)) => None,
+        Ok(Some(false)) => Some(ReleaseError::NotQuarantined(actor)),
+        Ok(None) => Some(ReleaseError::Unknown(actor)),
+        Err(stopped) => Some(stopped.into()),
+    };
+    if let Some(refused) = refused {
         node.log.close().map_err(ReleaseError::Close)?;
-        return Err(quarantined.map_or(ReleaseError::Unknown(actor), |_| ReleaseError::NotQuarantined(actor)));
+        return Err(refused);
     }
     let log = node.log.clone();
     let mut worker = log.worker();

@@ -7,7 +7,6 @@ mod support;
 
 use actors::answer::Verdict;
 use actors::codes::{Decline, Outcome, Refusal};
-use actors::command::{Command, Request};
 use actors::festival::{Festival, Lists, Settings, Standing};
 use actors::shard_state::ShardState;
 use engine::core::Core;
@@ -15,7 +14,6 @@ use engine::limits::RESEND_MICROS;
 use ledger::account::AccountKind;
 use ledger::ids::{ShardId, Version};
 use ledger::journal::memory::{Door, Memory};
-use ledger::record::Message;
 use support::*;
 
 const SHARDS: u16 = 4;
@@ -32,18 +30,6 @@ fn changed(number: u32, change: impl FnOnce(&mut Settings, &mut Lists)) -> Festi
     }));
     change(&mut settings, &mut lists);
     Festival::new(settings, lists).unwrap()
-}
-
-/// What the office sends to have it adopted.
-fn application(counter: u64, festival: &Festival) -> Vec<Request> {
-    let (version, bytes) = (festival.version, festival.encode());
-    let mut commands: Vec<Command> = (0..)
-        .zip(bytes.chunks(Message::MAX_PART))
-        .map(|(part, bytes)| Command::StageConfiguration { version, part, bytes: bytes.into() })
-        .collect();
-    let (parts, hash) = (u16::try_from(commands.len()).unwrap(), *blake3::hash(&bytes).as_bytes());
-    commands.push(Command::AdoptConfiguration { version, parts, hash });
-    (counter..).zip(commands).map(|(counter, command)| at_office(counter, command)).collect()
 }
 
 fn versions(cores: &[Core<Door>]) -> Vec<u32> {

@@ -321,9 +321,10 @@ fn a_block_that_could_not_be_handed_over_leaves_nobody_without_an_answer() {
 }
 
 fn brittle(memory: &Memory) -> Core<Brittle> {
-    let CoreParts { number, journal, shards, ledger, epoch, layout, inbox } = core_parts(memory, 1).remove(0);
+    let CoreParts { number, journal, shards, stopped, ledger, epoch, layout, inbox } =
+        core_parts(memory, 1).remove(0);
     let journal = Brittle { door: journal, breaks: true };
-    Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox })
+    Core::new(CoreParts { number, journal, shards, stopped, ledger, epoch, layout, inbox })
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub struct Server {
 
 impl Server {
     /// Recovers the ledger and starts serving it on this machine. `heard` is told what happens to its
-    /// parts later.
+    /// parts later. Shards that stopped on their way back are in [`Status::stopped`].
     pub fn start(
         config: Config,
         heard: impl Fn(&Notice) + Send + Sync + 'static,
@@ -180,6 +180,7 @@ impl Data {
             epoch: node.epoch,
             festival: Arc::clone(&node.festival),
             highest: std::mem::take(&mut node.highest),
+            shards: node.count(),
         };
         let log = node.log.clone();
         let wakes = (0..self.config.loops.max(1)).map(|_| Wake::new()).collect::<Result<Vec<_>, _>>()?;
@@ -191,6 +192,7 @@ impl Data {
         let shared = Arc::new(Shared::new(parts, self.config.limits, loops));
         // From here on: a loop that hangs before its first round is one too.
         (0..loops).for_each(|number| shared.set_beat(number, (self.time)().mono.0));
+        (0..).zip(&running.cores).for_each(|(number, core)| shared.note_stopped(number, core.stopped()));
         let (dealer, arrivals) = Dealer::new(&wakes);
         let dealer = Arc::new(dealer);
         let mut parts = running.parts;

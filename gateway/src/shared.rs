@@ -1,13 +1,15 @@
-//! Owns: what all loops of a server share: the ledger's keys, the view of the configuration, the limits, the order to stop, and each loop's counts for whoever asks.
+//! Owns: what all loops of a server share: the ledger's keys, the view of the configuration, the limits, the order to stop,
+//! each loop's counts and the shards that stopped for whoever asks.
 //! Must never: be changed on the way of a tap but for the atomics in it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::address::Keys;
 use actors::festival::Festival;
 use engine::counters::Counters;
+use engine::recovery::Stopped;
 use ledger::ids::{DeviceNumber, Epoch, FestivalId, LedgerId, Version};
 
 use crate::counts::Counts;
@@ -27,8 +29,10 @@ pub struct Shared {
     pub(crate) epoch: Epoch,
     pub(crate) festival: FestivalId,
     /// The configuration that loops are to work by, and its version.
-    view: Mutex<Arc<View>>,
+    following: Mutex<Following>,
     version: AtomicU32,
+    /// How many shards the ledger has.
+    shards: u16,
     pub(crate) limits: Limits,
     stopping: AtomicBool,
     reports: Vec<Report>,
@@ -47,6 +51,17 @@ pub struct SharedParts {
     pub festival: Arc<Festival>,
     /// The highest counter seen from each device.
     pub highest: HashMap<DeviceNumber, u64>,
+    /// How many shards it has.
+    pub shards: u16,
+}
+
+/// The view, and what would make it another one.
+#[derive(Debug)]
+struct Following {
+    view: Arc<View>,
+    /// The version that each loop's shards have in force for good, 0 before it said so, and its festival
+    /// while a shard held it. `None` for a loop whose shards all stopped: it holds nobody back.
+    in_force: Vec<Option<(u32, Option<Arc<Festival>>)>>,
 }
 
 /// What a loop last said about itself.
@@ -54,47 +69,79 @@ pub struct SharedParts {
 struct Report {
     /// Monotonic microseconds of its last round, at first of its start; 0 before.
     beat: AtomicU64,
-    /// The version that its shards have in force for good; 0 before it said so.
-    in_force: AtomicU32,
     counts: Mutex<(Counts, Counters)>,
+    /// Its shards that stopped.
+    stopped: Mutex<Vec<Stopped>>,
+}
+
+impl Following {
+    /// The festival of the version that no loop is behind of, if a loop brought it.
+    fn next(&self) -> Option<Arc<Festival>> {
+        let said = || self.in_force.iter().flatten();
+        let lowest = said().map(|(version, _)| *version).min()?;
+        said().find_map(|(version, festival)| festival.clone().filter(|_| *version == lowest))
+    }
 }
 
 impl Shared {
     /// For `loops` loops over a recovered ledger.
     pub fn new(parts: SharedParts, limits: Limits, loops: u16) -> Self {
-        let SharedParts { keys, ledger, epoch, festival, highest } = parts;
+        let SharedParts { keys, ledger, epoch, festival, highest, shards } = parts;
         let version = AtomicU32::new(festival.version.get());
-        let (id, view) = (festival.id, Mutex::new(Arc::new(View::new(festival, &highest))));
+        let (id, view) = (festival.id, Arc::new(View::new(festival, &highest)));
+        let in_force = (0..loops).map(|_| Some((0, None))).collect();
+        let following = Mutex::new(Following { view, in_force });
         let reports = (0..loops).map(|_| Report::default()).collect();
         let stopping = AtomicBool::new(false);
-        Self { keys, ledger, epoch, festival: id, view, version, limits, stopping, reports }
+        Self { keys, ledger, epoch, festival: id, following, version, shards, limits, stopping, reports }
+    }
+
+    fn following(&self) -> MutexGuard<'_, Following> {
+        self.following.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The configuration to work by.
     pub(crate) fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.following().view)
     }
 
-    /// The version that every shard has in force for good.
+    /// The version that every shard has in force for good; those that stopped are not asked.
     pub fn version(&self) -> u32 {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Loop `number` has `version` in force in all its shards. The last loop to say so brings the
-    /// festival along for all.
-    pub(crate) fn note_in_force(&self, number: u16, version: Version, festival: Option<Arc<Festival>>) {
+    /// What loop `number` has in force in all its shards. The last loop to say so lets all loops go on to
+    /// that version.
+    pub(crate) fn note_in_force(&self, number: u16, in_force: Option<(Version, Option<Arc<Festival>>)>) {
+        let mut following = self.following();
+        if let Some(own) = following.in_force.get_mut(usize::from(number)) {
+            *own = in_force.map(|(version, festival)| (version.get(), festival));
+        }
+        let Some(festival) = following.next() else { return };
+        if festival.version.get() > following.view.version() {
+            following.view = Arc::new(following.view.followed_by(festival));
+            self.version.store(following.view.version(), Ordering::Release);
+        }
+    }
+
+    /// The shards of loop `number` that stopped.
+    pub(crate) fn note_stopped(&self, number: u16, stopped: impl Iterator<Item = Stopped>) {
         if let Some(report) = self.reports.get(usize::from(number)) {
-            report.in_force.store(version.get(), Ordering::Release);
+            *report.stopped.lock().unwrap_or_else(PoisonError::into_inner) = stopped.collect();
         }
-        let lowest = self.reports.iter().map(|report| report.in_force.load(Ordering::Acquire)).min();
-        let Some(festival) = festival.filter(|festival| Some(festival.version.get()) == lowest) else {
-            return;
-        };
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        if festival.version.get() > view.version() {
-            *view = Arc::new(view.followed_by(festival));
-            self.version.store(view.version(), Ordering::Release);
-        }
+    }
+
+    /// All shards that stopped, by number.
+    pub fn stopped(&self) -> Vec<Stopped> {
+        let of_loop = |report: &Report| report.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut stopped: Vec<_> = self.reports.iter().flat_map(of_loop).collect();
+        stopped.sort();
+        stopped
+    }
+
+    /// Whether a shard is left that decides.
+    pub fn any_shard_serves(&self) -> bool {
+        self.stopped().len() < usize::from(self.shards)
     }
 
     /// Orders all loops to answer what is in flight and to end. Wake them afterwards.
@@ -141,5 +188,54 @@ impl Shared {
             totals.1.add(&last.1);
         }
         totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn festival(version: u32) -> Arc<Festival> {
+        let text = include_str!("../../deploy/festival.example.toml");
+        let mut festival = crate::festival_file::parse(text, ledger::ids::At(0)).unwrap();
+        festival.version = Version::new(version).unwrap();
+        Arc::new(festival)
+    }
+
+    fn in_force(version: u32) -> (Version, Option<Arc<Festival>>) {
+        (Version::new(version).unwrap(), Some(festival(version)))
+    }
+
+    fn shared(loops: u16) -> Shared {
+        let keys = Keys::derive(&[7; 32]);
+        let (ledger, epoch, highest) = (LedgerId([9; 16]), Epoch(1), HashMap::new());
+        let parts = SharedParts { keys, ledger, epoch, festival: festival(1), highest, shards: 4 };
+        Shared::new(parts, Limits::default(), loops)
+    }
+
+    #[test]
+    fn the_last_loop_to_have_a_version_in_force_brings_it_about() {
+        let shared = shared(3);
+        for (number, expected) in [(1, 1), (0, 1), (2, 2)] {
+            shared.note_in_force(number, Some(in_force(2)));
+            assert_eq!((shared.version(), shared.view().version()), (expected, expected));
+        }
+    }
+
+    #[test]
+    fn a_loop_whose_shards_all_stopped_holds_nobody_back() {
+        // A bar that was stopped, and terminals that were never told: one loop had nobody to say so any more.
+        for stops_last in [false, true] {
+            let shared = shared(2);
+            shared.note_in_force(1, Some(in_force(1)));
+            let noted = [(1, None), (0, Some(in_force(2)))];
+            let mut noted = noted.into_iter().collect::<std::collections::VecDeque<_>>();
+            noted.rotate_left(usize::from(stops_last));
+            for (number, in_force) in noted {
+                assert_eq!(shared.version(), 1);
+                shared.note_in_force(number, in_force);
+            }
+            assert_eq!(shared.version(), 2, "stops last: {stops_last}");
+        }
     }
 }

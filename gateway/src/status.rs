@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::recovery::Stopped;
 use ledger::journal::embedded::Log;
 
 use crate::shared::Shared;
@@ -100,6 +101,9 @@ impl Status {
             because.push("the ledger is being recovered".to_owned());
             return because;
         };
+        if !serving.shared.any_shard_serves() {
+            because.push("every shard is stopped".to_owned());
+        }
         if let Some(cause) = serving.log.dead() {
             because.push(format!("the journal is dead: {cause}"));
         }
@@ -107,6 +111,12 @@ impl Status {
             because.push(format!("a core loop has not turned for {} s", silent / SECOND));
         }
         because
+    }
+
+    /// The shards that stopped, by number. The others are served: as long as there is one the server is
+    /// ready, or one record would send every terminal away.
+    pub fn stopped(&self) -> Vec<Stopped> {
+        self.serving().map_or_else(Vec::new, |serving| serving.shared.stopped())
     }
 
     /// Microseconds since the loop that is longest asleep turned; `None` while none runs.

@@ -79,7 +79,7 @@ fn a_server_that_has_the_ledger_keeps_the_operator_out() {
 fn engine_state(site: &Site, band: u32) -> Option<bool> {
     let host = engine::host::OsHost::new(site.dir());
     let node = engine::node::open(&host, 1).unwrap();
-    let quarantined = node.is_quarantined(site.wallet(band));
+    let quarantined = node.is_quarantined(site.wallet(band)).unwrap();
     node.log.close().unwrap();
     quarantined
 }

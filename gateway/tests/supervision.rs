@@ -10,12 +10,12 @@ mod festival;
 #[path = "supervision/till.rs"]
 mod till;
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,13 +24,13 @@ use std::time::{Duration, Instant};
 use engine::host::{Host, OsHost};
 use engine::job::{Clock, Mono};
 use engine::supervise::Notice;
-use gateway::commands::serve;
 use gateway::commands::verify::verify;
+use gateway::commands::{release, serve};
 use gateway::limits::Limits;
 use gateway::server::{Config, Server};
 use ledger::ids::At;
 use ledger::journal::embedded::{self, Disk};
-use ledger::mutant::{POISON_APPLY, Point, Strike, arm, is_armed, let_go};
+use ledger::mutant::{POISON_APPLY, POISON_REPLAY, Point, Strike, arm, is_armed, let_go, mend};
 use till::Till;
 use wire::{Outcome, Refusal};
 
@@ -178,8 +178,7 @@ fn a_broken_shard_is_busy_over_the_wire_and_its_neighbours_sell_on() {
     let address = server.address();
     let mut tills = festival::tills(address);
     let bar = &mut tills[1];
-    let shards: Vec<u16> =
-        (0..festival::BANDS).map(|band| bar.try_sale(address, band, 0).position.shard()).collect();
+    let shards = shards_of(bar, address);
     let broken = shards[0];
     // Nothing is rebuilt until it is let go.
     arm(Point::Recovery, Strike::Hang);
@@ -190,7 +189,6 @@ fn a_broken_shard_is_busy_over_the_wire_and_its_neighbours_sell_on() {
         let expected = if *shard == broken { Outcome::Refused(Refusal::Busy) } else { Outcome::Applied };
         assert_eq!(bar.try_sale(address, band, 0).outcome(), expected, "band {band} of shard {shard}");
     }
-    assert!(shards.iter().collect::<std::collections::BTreeSet<_>>().len() >= 3);
     let_go();
     let until = Instant::now() + PATIENCE;
     while bar.try_sale(address, 0, 0).outcome() != Outcome::Applied {
@@ -198,6 +196,137 @@ fn a_broken_shard_is_busy_over_the_wire_and_its_neighbours_sell_on() {
     }
     assert_eq!(server.status().failures(), 0);
     server.stop().unwrap();
+}
+
+/// Whether `text` of `/metrics` has this line.
+fn has_line(text: &str, line: &str) -> bool {
+    text.lines().any(|one| one == line)
+}
+
+#[test]
+fn a_record_that_cannot_be_read_back_stops_one_shard_of_the_server() {
+    // A record that a new build trips over: the whole festival was without a server until somebody wrote
+    // another build.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    mend(false);
+    let place = festival::founded();
+    let dir = place.path().join("ledger");
+    let (server, _told) = start(&dir, 2);
+    let mut tills = festival::tills(server.address());
+    let bar = &mut tills[1];
+    let shards = shards_of(bar, server.address());
+    let poisoned = bar.try_sale(server.address(), 0, POISON_REPLAY);
+    assert_eq!(poisoned.outcome(), Outcome::Applied);
+    let (broken, record) = (shards[0], poisoned.position.number());
+    server.stop().unwrap();
+
+    let (server, _told) = start(&dir, 2);
+    let stopped = server.status().stopped();
+    assert_eq!(stopped.len(), 1);
+    let named = (stopped[0].shard.0, stopped[0].record.0);
+    assert_eq!(named, (broken, record));
+    all_sell_but(broken, &shards, bar, server.address());
+    // Ready for the others, and it says who is not served.
+    let ready = get(server.http(), "/health/ready");
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    assert!(ready.ends_with(&format!("ready\nstopped: {}\n", stopped[0])), "{ready}");
+    let metrics = get(server.http(), "/metrics");
+    let wanted = format!("fanfare_stopped_at_record{{shard=\"{broken}\"}} {record}");
+    assert!(has_line(&metrics, "fanfare_shards_stopped 1") && has_line(&metrics, &wanted), "{metrics}");
+    assert_eq!(server.status().failures(), 0);
+    server.stop().unwrap();
+    assert!(told_by_the_binary(&dir).contains(&stopped[0].to_string()));
+    // The journal itself is sound, and the tools say which build is not.
+    let verified = verify(&dir).unwrap();
+    assert!(verified.report.is_sound() && verified.look.is_some() && !verified.is_sound());
+    assert_eq!(verified.states.err(), Some(stopped[0].to_string()));
+    let args = release::Args { dir: dir.clone(), wallet: "04000304050607".into() };
+    let refused = release::release(&args, &mut std::io::sink()).unwrap_err().to_string();
+    assert!(refused.contains(&stopped[0].to_string()), "{refused}");
+
+    mend(true);
+    let (server, _told) = start(&dir, 2);
+    assert_eq!(server.status().stopped(), []);
+    assert_eq!(bar.balance(server.address(), 0), festival::TOP_UP - 2);
+    server.stop().unwrap();
+    let verified = verify(&dir).unwrap();
+    assert!(verified.is_sound(), "{:?} {:?}", verified.report.findings, verified.differences);
+}
+
+/// The shard of each band, of which there are three or more.
+fn shards_of(bar: &mut Till, server: SocketAddr) -> Vec<u16> {
+    let shards: Vec<u16> =
+        (0..festival::BANDS).map(|band| bar.try_sale(server, band, 0).position.shard()).collect();
+    assert!(shards.iter().collect::<std::collections::BTreeSet<_>>().len() >= 3);
+    shards
+}
+
+/// Sells to every band, and is refused by those of one shard.
+fn all_sell_but(broken: u16, shards: &[u16], bar: &mut Till, server: SocketAddr) {
+    for (band, shard) in shards.iter().enumerate() {
+        let internal = Outcome::Refused(Refusal::Internal);
+        let expected = if *shard == broken { internal } else { Outcome::Applied };
+        assert_eq!(bar.try_sale(server, band, 0).outcome(), expected, "band {band} of shard {shard}");
+    }
+}
+
+/// What `fanfare serve` says of its own accord until it is told to stop.
+fn told_by_the_binary(dir: &Path) -> String {
+    let any = "127.0.0.1:0";
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_fanfare"));
+    serve.arg("serve").arg(dir).args(["--plain", any, "--http", any]);
+    let mut serve = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut announced = String::new();
+    BufReader::new(serve.stdout.as_mut().unwrap()).read_line(&mut announced).unwrap();
+    assert!(announced.starts_with("listening on"), "{announced}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&serve), rustix::process::Signal::TERM)
+        .unwrap();
+    String::from_utf8(serve.wait_with_output().unwrap().stderr).unwrap()
+}
+
+#[test]
+fn a_shard_that_cannot_be_rebuilt_stops_and_the_server_goes_on() {
+    // A rebuild that failed took the loops, the journal and every terminal's connection along, five times
+    // in a minute, and then the process.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    mend(false);
+    let place = festival::founded();
+    let (server, _told) = start(&place.path().join("ledger"), 1);
+    let address = server.address();
+    let mut tills = festival::tills(address);
+    let bar = &mut tills[1];
+    let shards = shards_of(bar, address);
+    bar.try_sale(address, 0, POISON_REPLAY);
+    let breaks = bar.try_sale(address, 0, POISON_APPLY);
+    assert_eq!(breaks.outcome(), Outcome::Refused(Refusal::Internal));
+    wait_for("the shard stops", || server.status().stopped().len() == 1);
+    all_sell_but(shards[0], &shards, bar, address);
+    assert_eq!(server.status().failures(), 0);
+    assert!(get(server.http(), "/health/ready").starts_with("HTTP/1.1 200"));
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_server_whose_every_shard_stopped_is_not_ready_and_does_not_start_again() {
+    // A server that looks healthy and serves nobody: nobody was called.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    mend(false);
+    let place = festival::founded_with(2);
+    let dir = place.path().join("ledger");
+    let (server, _told) = start(&dir, 2);
+    let address = server.address();
+    let mut tills = festival::tills(address);
+    for band in 0..festival::BANDS {
+        tills[1].try_sale(address, band, POISON_REPLAY);
+        tills[1].try_sale(address, band, POISON_APPLY);
+    }
+    wait_for("every shard stops", || server.status().stopped().len() == 2);
+    assert_eq!(server.status().not_ready(), ["every shard is stopped"]);
+    server.stop().unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = Config { dir, plain: any, http: any, loops: 1, limits: Limits::default() };
+    let error = Server::start(config, |_| {}).err().unwrap().to_string();
+    assert!(error.contains("makes this build panic"), "{error}");
 }
 
 /// A machine whose monotonic clock shows what the test says.
@@ -284,5 +413,5 @@ fn hang(told_to_stop: bool) -> ExitCode {
     if told_to_stop {
         ring.write_all(&[0]).unwrap();
     }
-    serve::attend(server, bell, &mut std::io::sink()).unwrap()
+    serve::attend(server, bell, serve::Said::default(), &mut std::io::sink()).unwrap()
 }

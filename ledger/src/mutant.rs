@@ -105,6 +105,31 @@ pub const POISON_ENCODE: u32 = 0x00e4_c0de;
 /// build with the `mutants` feature.
 pub const POISON_ANSWER: u32 = 0x00a4_53e4;
 
+/// A record with this tag counter panics when it is read back, and not before, in a build with the
+/// `mutants` feature: what a journal meets that was written by another build. [`mend`] ends it.
+pub const POISON_REPLAY: u32 = 0x00ae_91a9;
+
+#[cfg(feature = "mutants")]
+static MENDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Whether this is, from here on, a build that can read back what was poisoned for that.
+#[cfg(feature = "mutants")]
+pub fn mend(mended: bool) {
+    MENDED.store(mended, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Panics on a record that was poisoned for its reading back.
+#[cfg(feature = "mutants")]
+pub fn trip_replay(counter: Option<std::num::NonZeroU32>) {
+    if !MENDED.load(std::sync::atomic::Ordering::SeqCst) {
+        trip(counter, POISON_REPLAY);
+    }
+}
+
+/// Panics on a record that was poisoned for its reading back: never, in this build.
+#[cfg(not(feature = "mutants"))]
+pub const fn trip_replay(_counter: Option<std::num::NonZeroU32>) {}
+
 /// Panics if `counter` is the given poison: how tests make an actor fail at a chosen place.
 #[cfg(feature = "mutants")]
 pub fn trip(counter: Option<std::num::NonZeroU32>, poison: u32) {

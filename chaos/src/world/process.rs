@@ -196,7 +196,9 @@ fn cores(
     let mut cores = Vec::new();
     for ((shards, inbox), number) in own.into_iter().zip(inboxes).zip(0..) {
         let (ledger, layout, journal) = (fixture::LEDGER, layout.clone(), log.port(None));
-        let mut core = Core::new(CoreParts { number, journal, shards, ledger, epoch, layout, inbox });
+        let stopped = Vec::new();
+        let parts = CoreParts { number, journal, shards, stopped, ledger, epoch, layout, inbox };
+        let mut core = Core::new(parts);
         core.set_post(Box::new(mesh.clone()));
         core.open_epoch(clock, epoch);
         cores.push(core);

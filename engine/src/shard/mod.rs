@@ -14,6 +14,7 @@ mod timers;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use actors::codes::Refusal;
 use actors::shard_state::ShardState;
 use actors::tag::News;
 use ledger::block::{Draft, Head};
@@ -28,6 +29,7 @@ use crate::counters::Counters;
 use crate::job::{Clock, Job, Told};
 use crate::mail::Letter;
 use crate::mailbox::Mailbox;
+use crate::recovery::Stopped;
 use elsewhere::Elsewhere;
 use lines::Lines;
 use parked::Parked;
@@ -62,7 +64,7 @@ pub(crate) struct Shard {
     id: ShardId,
     ledger: LedgerId,
     epoch: Epoch,
-    /// `None` while it is rebuilt from its journal.
+    /// `None` while it is rebuilt from its journal, or if it stopped.
     state: Option<ShardState>,
     mailbox: Mailbox,
     /// Jobs taken from the mailbox together; those before `cursor` are done.
@@ -87,22 +89,35 @@ pub(crate) struct Shard {
     doomed: BTreeMap<ShardId, u64>,
     /// Set when the state was dropped and nobody has been asked to rebuild it yet.
     wants_rebuild: bool,
+    /// Where it stopped for as long as this build runs: there will be no state.
+    stopped: Option<Stopped>,
 }
 
 impl Shard {
     /// A shard with what recovery found of it.
     pub(crate) fn new(state: ShardState, head: Head, ledger: LedgerId, epoch: Epoch) -> Self {
-        let id = state.shard();
-        let mut shard = Self {
+        let bare = Self::without_state(state.shard(), ledger, epoch);
+        let mut shard = Self { state: Some(state), head, ..bare };
+        shard.pick_up();
+        shard
+    }
+
+    /// A shard that recovery could not bring back.
+    pub(crate) fn stopped(stopped: Stopped, ledger: LedgerId, epoch: Epoch) -> Self {
+        Self { stopped: Some(stopped), ..Self::without_state(stopped.shard, ledger, epoch) }
+    }
+
+    fn without_state(id: ShardId, ledger: LedgerId, epoch: Epoch) -> Self {
+        Self {
             id,
             ledger,
             epoch,
-            state: Some(state),
+            state: None,
             mailbox: Mailbox::new(),
             slice: Vec::new(),
             cursor: 0,
             phase: Phase::Deciding,
-            head,
+            head: Head::default(),
             filling: Box::new(Draft::new(ledger, id, epoch)),
             filling_told: Vec::new(),
             flight: None,
@@ -116,9 +131,8 @@ impl Shard {
             offenders: offenders::Offenders::default(),
             doomed: BTreeMap::new(),
             wants_rebuild: false,
-        };
-        shard.pick_up();
-        shard
+            stopped: None,
+        }
     }
 
     pub(crate) const fn id(&self) -> ShardId {
@@ -131,6 +145,26 @@ impl Shard {
 
     pub(crate) const fn head(&self) -> Head {
         self.head
+    }
+
+    /// Where it stopped, if it did.
+    pub(crate) const fn stopped_at(&self) -> Option<Stopped> {
+        self.stopped
+    }
+
+    /// Whether it stopped.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// It cannot be rebuilt: the state that was dropped does not come back in this build.
+    pub(crate) fn stop(&mut self, stopped: Stopped) {
+        self.stopped = Some(stopped);
+    }
+
+    /// The no to a job that is not taken: whoever asks a shard that stopped need not come back soon.
+    pub(crate) const fn keeps_out_as(&self) -> Refusal {
+        if self.is_stopped() { Refusal::Internal } else { Refusal::Busy }
     }
 
     /// Whether a block of it is on its way.

@@ -18,7 +18,7 @@ use ledger::ids::{
 use ledger::journal::memory::{Door, Memory};
 use ledger::journal::{Journal, Replay as _};
 use ledger::money::{Currency, VatRate};
-use ledger::record::{Genesis, Mode, Tender};
+use ledger::record::{Genesis, Message, Mode, Tender};
 
 /// Sells at till 1.
 pub const SELLER: u32 = 1;
@@ -120,7 +120,9 @@ pub fn cores(memory: &Memory, loops: u16) -> Vec<Core<Door>> {
 pub fn core_parts(memory: &Memory, loops: u16) -> Vec<CoreParts<Door>> {
     let read =
         |visit: &mut recovery::Visit<'_>| memory.replay(None, visit).map_err(recovery::RecoveryError::Replay);
-    let (_, shards) = recovery::recover(1, read).unwrap();
+    let (_, found) = recovery::recover_each(1, read).unwrap();
+    let count = u16::try_from(found.len()).unwrap();
+    let (shards, remains) = recovery::parted(found);
     let last = shards.iter().map(|(state, _)| state.epoch().0).max().unwrap();
     let epoch = Epoch(last + 1);
     let mut peers = Vec::new();
@@ -130,15 +132,16 @@ pub fn core_parts(memory: &Memory, loops: u16) -> Vec<CoreParts<Door>> {
         peers.push(Peer { sender, waker: std::sync::Arc::new(|| {}) });
         inboxes.push(inbox);
     }
-    let homes = shards.iter().map(|(state, _)| state.shard().0 % loops).collect();
-    let layout = Layout::new(homes, peers);
+    let layout = Layout::new((0..count).map(|shard| shard % loops).collect(), peers);
     let mut own: Vec<Vec<_>> = (0..loops).map(|_| Vec::new()).collect();
     for recovered in shards {
         own[usize::from(recovered.0.shard().0 % loops)].push(recovered);
     }
     let one = |((shards, inbox), number)| {
         let (ledger, journal, layout) = (LedgerId([9; 16]), memory.door(None), layout.clone());
-        CoreParts { number, journal, shards, ledger, epoch, layout, inbox }
+        let stopped = remains.iter().map(|remains| remains.stopped);
+        let stopped = stopped.filter(|stopped| stopped.shard.0 % loops == number).collect();
+        CoreParts { number, journal, shards, stopped, ledger, epoch, layout, inbox }
     };
     own.into_iter().zip(inboxes).zip(0..).map(one).collect()
 }
@@ -178,6 +181,18 @@ pub fn at_office(counter: u64, command: Command) -> Request {
     request.tag = Tag { number: office.as_tag(), check: 0 };
     request.content = keys().content(&request);
     request
+}
+
+/// What the office sends to have it adopted.
+pub fn application(counter: u64, festival: &Festival) -> Vec<Request> {
+    let (version, bytes) = (festival.version, festival.encode());
+    let mut commands: Vec<Command> = (0..)
+        .zip(bytes.chunks(Message::MAX_PART))
+        .map(|(part, bytes)| Command::StageConfiguration { version, part, bytes: bytes.into() })
+        .collect();
+    let (parts, hash) = (u16::try_from(commands.len()).unwrap(), *blake3::hash(&bytes).as_bytes());
+    commands.push(Command::AdoptConfiguration { version, parts, hash });
+    (counter..).zip(commands).map(|(counter, command)| at_office(counter, command)).collect()
 }
 
 pub fn open(counter: u64, band: u8) -> Request {

@@ -3,6 +3,7 @@
 //! Must never: end without closing the log, unless a loop hangs: then at once, for its manager to
 //! start it anew.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read as _, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use engine::recovery::Stopped;
 use engine::supervise::Notice;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -59,17 +61,24 @@ pub fn serve(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         limits: Limits::default(),
     };
     let server = Server::start(config, move |notice| say(notice, &ring))?;
+    let mut said = Said::default();
+    said.look(server.status().stopped(), &mut io::stderr());
     writeln!(out, "listening on {}", server.address())?;
     writeln!(out, "http on {}", server.http())?;
     out.flush()?;
-    attend(server, bell, out)
+    attend(server, bell, said, out)
 }
 
 /// Looks after a running server until the bell rings, and stops it. Where it hangs instead the process
 /// ends at once, for its manager to start it anew: nobody was told what is not on disk.
-pub fn attend(server: Server, mut bell: UnixStream, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+pub fn attend(
+    server: Server,
+    mut bell: UnixStream,
+    mut said: Said,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     bell.set_read_timeout(Some(server.hanging() / LOOKS))?;
-    let Some(gave_up) = watch(&mut bell, &server)? else { end("a core loop hangs") };
+    let Some(gave_up) = watch(&mut bell, &server, &mut said)? else { end("a core loop hangs") };
     let closed = server.stop();
     if closed.as_ref().is_err_and(|error| error.kind() == ErrorKind::TimedOut) {
         end("it was told to stop and hangs");
@@ -87,9 +96,9 @@ fn end(why: &str) -> ! {
     std::process::abort()
 }
 
-/// Waits for the bell, and looks after the loops meanwhile. Whether a part was given up; `None` if a
-/// loop hangs.
-fn watch(bell: &mut UnixStream, server: &Server) -> io::Result<Option<bool>> {
+/// Waits for the bell, and looks after the loops and their shards meanwhile. Whether a part was given up;
+/// `None` if a loop hangs.
+fn watch(bell: &mut UnixStream, server: &Server, said: &mut Said) -> io::Result<Option<bool>> {
     let mut rung = [0];
     let mut hang = Hang::default();
     loop {
@@ -99,8 +108,25 @@ fn watch(bell: &mut UnixStream, server: &Server) -> io::Result<Option<bool>> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+        said.look(server.status().stopped(), &mut io::stderr());
         if hang.look(server.status().longest_silence(), server.hanging()) {
             return Ok(None);
+        }
+    }
+}
+
+/// The stopped shards that were told of: each once.
+#[derive(Debug, Default)]
+pub struct Said(BTreeSet<Stopped>);
+
+impl Said {
+    fn look(&mut self, stopped: Vec<Stopped>, out: &mut dyn Write) {
+        for stopped in stopped.into_iter().filter(|stopped| self.0.insert(*stopped)) {
+            let _unheard = writeln!(
+                out,
+                "fanfare: {stopped}; this shard is stopped and the others are served, a start with a mended \
+                 build brings it back"
+            );
         }
     }
 }
@@ -142,7 +168,25 @@ fn raise_descriptors() {
 
 #[cfg(test)]
 mod tests {
+    use ledger::ids::{RecordNumber, ShardId};
+
     use super::*;
+
+    #[test]
+    fn a_stopped_shard_is_told_once() {
+        // A line a second, all night, in which nobody finds what else went wrong.
+        let at = |shard| Stopped { shard: ShardId(shard), seq: 4, record: RecordNumber(17) };
+        let (mut said, mut out) = (Said::default(), Vec::new());
+        for stopped in [vec![], vec![at(3)], vec![at(3)], vec![at(1), at(3)]] {
+            said.look(stopped, &mut out);
+        }
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = text.lines().map(|line| line.split(';').next().unwrap()).collect();
+        let line = |shard| {
+            format!("fanfare: shard {shard} block 4 could not be applied: record 17 makes this build panic")
+        };
+        assert_eq!(lines, [line(3), line(1)]);
+    }
 
     #[test]
     fn a_loop_hangs_when_three_looks_in_a_row_find_it_silent() {

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use actors::codes::Decline;
-use engine::recovery::{Recovered, RecoveryError, recover};
+use engine::recovery::{Recovered, RecoveryError, recover_each};
 use ledger::audit::{Auditor, Finding, Place, Report};
 use ledger::block::Head;
 use ledger::ids::ShardId;
@@ -81,14 +81,17 @@ pub fn verify(dir: &Path) -> Result<Verified, Failure> {
     let mut auditor = Auditor::new(&[]);
     // The auditor runs on this thread while the shards are replayed on others. That the reading
     // stopped is no error here: what was replayed until then is still compared.
-    let replayed = recover(threads, |visit| {
+    let replayed = recover_each(threads, |visit| {
         Ok::<_, RecoveryError>(Log::look(&disk, &mut |block| {
             auditor.block(&block);
             visit(block)
         }))
     });
     let (looked, replayed) = match replayed {
-        Ok((looked, replayed)) => (Some(looked), Ok(replayed)),
+        Ok((looked, found)) => {
+            let whole = found.into_iter().collect::<Result<Vec<_>, _>>();
+            (Some(looked), whole.map_err(|remains| remains.stopped.to_string()))
+        }
         Err(error) => (None, Err(error.to_string())),
     };
     let look = match looked {

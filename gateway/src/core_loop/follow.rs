@@ -1,5 +1,5 @@
 //! Owns: how a loop comes to another configuration: it says which version its own shards have in
-//! force for good, and takes the next view when all loops' shards have it.
+//! force for good, and takes the next view when all loops' shards have it. And which of them stopped.
 //! Must never: tell a terminal of a version that a shard could still lose (L10).
 
 use engine::job::Clock;
@@ -11,12 +11,11 @@ impl<J: Journal> CoreLoop<J> {
     /// Looks whether another version is in force.
     pub(super) fn follow(&mut self, clock: Clock) {
         let engine = self.core.counters();
-        let adoptions = Some(engine.adopted + engine.rebuilds);
-        if adoptions != self.adoptions {
-            self.adoptions = adoptions;
-            if let Some((version, festival)) = self.core.in_force() {
-                self.shared.note_in_force(self.number, version, festival);
-            }
+        let changes = Some(engine.adopted + engine.rebuilds + engine.stopped);
+        if changes != self.changes {
+            self.changes = changes;
+            self.shared.note_stopped(self.number, self.core.stopped());
+            self.shared.note_in_force(self.number, self.core.in_force());
         }
         if self.shared.version() != self.view.version() {
             self.view = self.shared.view();

@@ -112,9 +112,9 @@ pub struct CoreLoop<J: Journal> {
     counts: Counts,
     /// The engine has more to do at once.
     more: bool,
-    /// The configuration it works by, and the engine's adoptions it has looked at.
+    /// The configuration it works by, and the changes of its shards it has looked at.
     view: Arc<View>,
-    adoptions: Option<u64>,
+    changes: Option<u64>,
     next_sweep: u64,
     /// Since when the loop is ending, and why.
     ending: Option<(u64, End)>,
@@ -153,7 +153,7 @@ impl<J: Journal> CoreLoop<J> {
             counts: Counts::default(),
             more: true,
             view,
-            adoptions: None,
+            changes: None,
             next_sweep: 0,
             ending: None,
         };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actors::codes::{Decline, Refusal};
 use engine::counters::Counters;
+use engine::recovery::Stopped;
 use ledger::journal::embedded::Stats;
 use ledger::law::Law;
 use prometheus_client::collector::Collector;
@@ -50,10 +51,24 @@ impl Collector for Process {
         let (counts, engine) = serving.shared.totals();
         gauge(out, "epoch", "This start of the ledger", serving.shared.epoch.0.into())?;
         gauge(out, "loops", "Core loops", serving.shared.loops().into())?;
+        stopped(out, &serving.shared.stopped())?;
         connections(out, &counts)?;
         decisions(out, &engine)?;
         journal(out, &serving.log.stats())
     }
+}
+
+/// Shards that serve nobody until a mended build is started: how many, and each with the record that stopped
+/// it. Anything but zero is an alarm.
+fn stopped(out: &mut DescriptorEncoder<'_>, stopped: &[Stopped]) -> fmt::Result {
+    gauge(out, "shards_stopped", "Shards that a record of theirs stopped", stopped.len() as u64)?;
+    let help = "Number of the record that stopped a shard";
+    let mut metric = out.encode_descriptor("stopped_at_record", help, None, MetricType::Gauge)?;
+    for Stopped { shard, record, .. } in stopped {
+        let record = i64::try_from(record.0).unwrap_or(i64::MAX);
+        metric.encode_family(&[("shard", shard.0)])?.encode_gauge(&record)?;
+    }
+    Ok(())
 }
 
 fn connections(out: &mut DescriptorEncoder<'_>, counts: &Counts) -> fmt::Result {

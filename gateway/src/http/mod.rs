@@ -67,13 +67,17 @@ async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("live\n")
 }
 
-/// Terminals can be served: red while recovering, stopping, without a journal, or with a hanging loop.
+/// Terminals can be served: red while recovering, stopping, without a journal, or with a hanging loop. Shards
+/// that stopped are named; they alone make nothing red while others serve.
 async fn ready(status: web::Data<Status>) -> HttpResponse {
     let because = status.not_ready();
+    let stopped = status.stopped().into_iter().map(|stopped| format!("stopped: {stopped}\n"));
     if because.is_empty() {
-        HttpResponse::Ok().content_type("text/plain").body("ready\n")
+        let body = "ready\n".to_owned() + &stopped.collect::<String>();
+        HttpResponse::Ok().content_type("text/plain").body(body)
     } else {
-        HttpResponse::ServiceUnavailable().content_type("text/plain").body(because.join("\n") + "\n")
+        let body = because.join("\n") + "\n" + &stopped.collect::<String>();
+        HttpResponse::ServiceUnavailable().content_type("text/plain").body(body)
     }
 }
 

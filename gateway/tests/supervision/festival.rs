@@ -48,6 +48,11 @@ name = "Desk"
 
 /// A ledger of it, in a directory that goes with what is returned.
 pub fn founded() -> tempfile::TempDir {
+    founded_with(4)
+}
+
+/// The same with as many shards.
+pub fn founded_with(shards: u16) -> tempfile::TempDir {
     let mut text = TEXT.to_owned();
     text.push_str("[[devices]]\nnumber = 1\ntill = 1\nroles = [\"pair\", \"top_up\"]\n");
     for bar in DESK + 1..=DESK + BARS {
@@ -57,7 +62,7 @@ pub fn founded() -> tempfile::TempDir {
     let parent = tempfile::tempdir().unwrap();
     let at = At(1_780_272_000_000_000);
     let festival = festival_file::parse(&text, at).unwrap();
-    let founding = Founding { shards: 4, segment_bytes: 2 * MIN_SEGMENT, at };
+    let founding = Founding { shards, segment_bytes: 2 * MIN_SEGMENT, at };
     init(&parent.path().join("ledger"), &festival, &founding).unwrap();
     parent
 }

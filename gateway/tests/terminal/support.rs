@@ -141,7 +141,8 @@ impl Server {
             (device.number, highest.unwrap_or(0))
         };
         let highest = festival.devices().iter().map(seen).collect();
-        let parts = SharedParts { keys, ledger: LEDGER, epoch, festival, highest };
+        let count = setting.shards;
+        let parts = SharedParts { keys, ledger: LEDGER, epoch, festival, highest, shards: count };
         let shared = Arc::new(Shared::new(parts, setting.limits, setting.loops));
         let mono = Arc::new(AtomicU64::new(1_000_000));
         let listener = Arc::new(Listener::plain("127.0.0.1:0".parse().unwrap()).unwrap());
@@ -239,7 +240,9 @@ fn cores(
     for (((shards, inbox), number), wake) in own.into_iter().zip(inboxes).zip(0..).zip(wakes) {
         let journal = setting.memory.door(Some(wake.waker()));
         let layout = layout.clone();
-        let mut core = Core::new(CoreParts { number, journal, shards, ledger: LEDGER, epoch, layout, inbox });
+        let (ledger, stopped) = (LEDGER, Vec::new());
+        let parts = CoreParts { number, journal, shards, stopped, ledger, epoch, layout, inbox };
+        let mut core = Core::new(parts);
         core.open_epoch(clock(0), epoch);
         cores.push(core);
     }
