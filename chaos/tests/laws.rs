@@ -6,20 +6,23 @@ use std::sync::Arc;
 
 use actors::answer::{Answer, Statement, Verdict as Says};
 use actors::codes::{Decline, Outcome, Refusal};
-use actors::command::{Command, Request};
+use actors::command::{AskedLine, Command, Request};
+use actors::festival::{Festival, Lists, Prices, Role, Roles, Scheduled, Settings};
 use chaos::laws::{Laws, Verdict};
 use chaos::world::fixture;
+use chaos::world::organiser;
 use chaos::world::process;
 use engine::job::{Message, Mono};
 use ledger::account::{Account, AccountKind};
 use ledger::block::{Draft, Head};
 use ledger::entry::{Entry, Posting};
-use ledger::ids::{At, Epoch, RecordNumber, ShardId};
+use ledger::ids::{At, Epoch, ItemId, RecordNumber, ShardId, Version};
 use ledger::journal::embedded::{Log, LogConfig, Port, SimDisk, Worker};
 use ledger::journal::{Event, Journal};
 use ledger::law::Law;
 use ledger::money::Currency;
-use ledger::record::{Body, Envelope, Record, Tender};
+use ledger::money::VatRate;
+use ledger::record::{Body, Envelope, Line, Record, Tender};
 
 /// A ledger of one shard whose records are written by hand, with the laws looking on.
 struct Forge {
@@ -102,6 +105,23 @@ impl Forge {
             body,
             decline: decline.and_then(Decline::to_record),
             entry: Entry::new(postings.iter().copied()).unwrap(),
+        }
+    }
+
+    /// Another version comes into force; records are still made by hand as if it had not.
+    fn changed(&mut self, change: impl FnOnce(&mut Settings, &mut Lists)) {
+        let (mut settings, mut lists) = organiser::taken_apart(&self.state.adopted().unwrap().festival);
+        settings.version = Version::new(2).unwrap();
+        change(&mut settings, &mut lists);
+        let next = Festival::new(settings, lists).unwrap();
+        let (version, bytes) = (next.version, next.encode());
+        let hash = *blake3::hash(&bytes).as_bytes();
+        let adopted = Body::ConfigurationAdopted { version, parts: 1, hash };
+        for body in [Body::ConfigurationStaged { version, part: 0, bytes }, adopted] {
+            let first = Version::new(1);
+            let envelope =
+                Envelope { configuration: first, catalogue: first, policy: first, ..Envelope::default() };
+            self.write(&Record::fact(At(fixture::START.0 + 1_000), envelope, body)).unwrap();
         }
     }
 
@@ -249,6 +269,124 @@ fn l13_a_device_without_the_role() {
     forge.ask(&open);
     let record = forge.open_record(&open);
     assert_eq!(law(forge.write(&record)), Some(Law::Isolation));
+}
+
+/// A price that comes into force at a moment: a bar that was told the wrong one has no record to show.
+#[test]
+fn l10_a_price_refused_outside_the_time_in_which_it_is() {
+    let sale = |price: u32| {
+        let lines = [AskedLine { item: 1, quantity: 1, unit_price: price }];
+        let amount = price.into();
+        request(1, 9, Command::Purchase { lines: lines.into_iter().collect(), amount, confirmed: true })
+    };
+    let told = |price: u32, from: i64, latest: i64| {
+        let mut forge = Forge::new();
+        forge.opened();
+        let scheduled = Scheduled { from: At(fixture::START.0 + from), price: 700 };
+        forge.changed(|_, lists| lists.items[0].prices = Prices::new(650, vec![scheduled]).unwrap());
+        forge.laws.clock_was(At(fixture::START.0 + latest));
+        let (token, asked) = (forge.ask(&sale(price)), sale(price));
+        forge.tell(token, answer(&asked, Says::Refused(Refusal::UnknownItemOrPrice), 0, 0))
+    };
+    // The last record stands at 1,000 microseconds.
+    assert_eq!(told(700, 500, 2_000), Some(Law::Order), "so it was before it was asked");
+    assert_eq!(told(700, 1_500, 2_000), None, "it came into force meanwhile");
+    assert_eq!(told(650, 1_500, 2_000), Some(Law::NoLooseTalk), "the old one is taken for a while");
+    assert_eq!(told(650, 1_500, 40_000_000), None, "no longer");
+}
+
+/// The same record as if it had been decided by version 2.
+fn by_the_second(record: Record) -> Record {
+    let second = Version::new(2);
+    let envelope =
+        Envelope { configuration: second, catalogue: second, policy: second, ..record.envelope.clone() };
+    Record { envelope, ..record }
+}
+
+/// A bar that was closed for its kitchen sold on, because its shard had forgotten that it knew.
+#[test]
+fn l9_a_decision_by_an_older_version_than_its_shard_has_adopted_and_by_one_that_it_has_not() {
+    let open = request(4, 1, Command::Open);
+    let mut forge = Forge::new();
+    forge.ask(&open);
+    let ahead = by_the_second(forge.open_record(&open));
+    assert_eq!(law(forge.write(&ahead)), Some(Law::Order), "version 2 is not there yet");
+    let mut forge = Forge::new();
+    forge.changed(|_, _| {});
+    forge.ask(&open);
+    let behind = forge.open_record(&open);
+    assert_eq!(law(forge.write(&behind)), Some(Law::Order), "version 1 is over");
+    let mut forge = Forge::new();
+    forge.changed(|_, _| {});
+    forge.ask(&open);
+    let sound = by_the_second(forge.open_record(&open));
+    assert_eq!(forge.write(&sound), Ok(()));
+    // Whoever reads the log from the front finds it, too.
+    forge.laws.reopened(&forge.disk.clone()).unwrap();
+    let top_up = cash(2, 500);
+    forge.ask(&top_up);
+    let record = forge.top_up_record(&top_up, 500, 500);
+    assert_eq!(law(forge.write(&record)), Some(Law::Order), "after a restart it fell back");
+}
+
+/// A stolen terminal, or a barman who may no longer do it, went on.
+#[test]
+fn l13_a_device_that_was_revoked_or_lost_its_role() {
+    let open = request(4, 1, Command::Open);
+    let device = |lists: &Lists| lists.devices.iter().position(|device| device.number.get() == 4).unwrap();
+    let mut forge = Forge::new();
+    forge.changed(|_, lists| {
+        let device = device(lists);
+        lists.devices[device].revoked = true;
+    });
+    forge.ask(&open);
+    let record = by_the_second(forge.open_record(&open));
+    assert_eq!(law(forge.write(&record)), Some(Law::Isolation), "it was revoked");
+    let mut forge = Forge::new();
+    forge.changed(|_, lists| {
+        let device = device(lists);
+        lists.devices[device].roles = Roles::default().with(Role::Sell);
+    });
+    forge.ask(&open);
+    let record = by_the_second(forge.open_record(&open));
+    assert_eq!(law(forge.write(&record)), Some(Law::Isolation), "its role was taken");
+}
+
+/// A guest was charged the price of an earlier version, and a stolen terminal was told whose band it held.
+#[test]
+fn l9_and_l10_what_is_said_and_done_is_what_the_version_gives() {
+    let sale = |price: u32| {
+        let lines = [AskedLine { item: 1, quantity: 1, unit_price: price }];
+        let amount = price.into();
+        request(1, 9, Command::Purchase { lines: lines.into_iter().collect(), amount, confirmed: true })
+    };
+    let line = |unit_price| Line {
+        item: ItemId::new(1).unwrap(),
+        quantity: 1,
+        unit_price,
+        vat: VatRate::new(2_000).unwrap(),
+    };
+    let dearer = || {
+        let mut forge = Forge::new();
+        forge.opened();
+        forge.changed(|_, lists| lists.items[0].prices = Prices::fixed(700));
+        forge
+    };
+    for (price, judged) in [(650, Some(Law::Order)), (700, None)] {
+        let (mut forge, sale) = (dearer(), sale(price));
+        forge.ask(&sale);
+        let (lines, taxes) = ([line(price)].into_iter().collect(), [].into_iter().collect());
+        let body = Body::Purchased { lines, taxes, confirmed: true };
+        let record = forge.record(&sale, body, Some(Decline::InsufficientFunds), &[]);
+        assert_eq!(law(forge.write(&by_the_second(record))), judged, "{price}");
+    }
+    let (mut forge, gone) = (dearer(), sale(650));
+    let token = forge.ask(&gone);
+    let answered = answer(&gone, Says::Refused(Refusal::DeviceRevoked), 0, 0);
+    assert_eq!(forge.tell(token, answered), Some(Law::NoLooseTalk), "nobody revoked it");
+    let token = forge.ask(&gone);
+    let refused = answer(&gone, Says::Refused(Refusal::UnknownItemOrPrice), 0, 0);
+    assert_eq!(forge.tell(token, refused), None, "the old price is gone");
 }
 
 #[test]

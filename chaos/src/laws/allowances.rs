@@ -79,7 +79,8 @@ impl Allowances {
         let Some(kept) = self.kept.get_mut(&wallet).filter(|kept| kept.target > 0) else {
             return if asks.is_none() { Ok(()) } else { Err("asks without an allowance".to_owned()) };
         };
-        let missing = seen.record.decline.is_none() && paid + bonus < kept.mark;
+        let allowed = seen.festival.is_some_and(|festival| festival.allowances);
+        let missing = allowed && seen.record.decline.is_none() && paid + bonus < kept.mark;
         let wanted = missing.then_some((kept.parent, kept.target - paid - bonus));
         match (asks, kept.owed) {
             (Some(_), Owed::Yes) => Err("asks again before it is answered".to_owned()),

@@ -16,6 +16,7 @@ use ledger::record::{Body, Line, Message, Record};
 use super::holds::{self, Holds};
 use super::rules::{self, Expected, Moves, Rules};
 use super::timeline::Timeline;
+use super::versions::Versions;
 
 /// What a wallet remembers of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,19 +131,25 @@ pub enum Said {
 /// All wallets.
 #[derive(Clone, Debug)]
 pub struct Book {
-    rules: Rules,
+    versions: Versions,
+    shards: u16,
     pages: BTreeMap<u64, Page>,
 }
 
 impl Book {
-    /// An empty book for a ledger of `shards` shards that runs `festival`.
+    /// An empty book for a ledger of `shards` shards that will be founded with `festival`.
     pub fn new(festival: Arc<Festival>, shards: u16) -> Self {
-        Self { rules: Rules { festival, shards }, pages: BTreeMap::new() }
+        Self { versions: Versions::new(festival, shards), shards, pages: BTreeMap::new() }
+    }
+
+    /// The configuration over time.
+    pub const fn versions(&self) -> &Versions {
+        &self.versions
     }
 
     /// The shard that a request goes to.
     pub fn shard_of(&self, request: &Request) -> ShardId {
-        request.tag.number.as_wallet().shard(self.rules.shards)
+        request.tag.number.as_wallet().shard(self.shards)
     }
 
     /// The wallet as it stood at `position`, if it had come into being.
@@ -165,18 +172,27 @@ impl Book {
         self.page(request.tag.number.get(), position)?.known_at(request.id, position)
     }
 
-    /// Positions from `from` to `to` at which an answer about the wallet may differ: the first, and
-    /// each at which the wallet changed.
-    pub fn positions(&self, wallet: u64, from: u64, to: u64) -> impl Iterator<Item = u64> + '_ {
+    /// Positions from `from` to `to` at which an answer to `request` may differ: the first, and each at
+    /// which the wallet changed or the shard went by another configuration.
+    pub fn positions(&self, request: &Request, from: u64, to: u64) -> impl Iterator<Item = u64> + '_ {
+        let wallet = request.tag.number.get();
         let changes = self.pages.get(&wallet).map_or(&[][..], |page| page.changes.as_slice());
         let first = changes.partition_point(|change| *change <= from);
         let later = changes[first..].iter().copied().take_while(move |change| *change <= to);
-        std::iter::once(from).chain(later)
+        let versions = self.versions.changes(self.shard_of(request), from, to);
+        std::iter::once(from).chain(later).chain(versions)
     }
 
     /// What the addressed wallet has to say to `request` at `position` when the ledger's time is `at`.
     pub fn say(&self, request: &Request, position: u64, at: At) -> Said {
-        self.consider(request, position, at)
+        self.say_by(self.versions.at(self.shard_of(request), position), request, position, at)
+    }
+
+    /// The same by a given version of the configuration.
+    pub fn say_by(&self, festival: Option<&Festival>, request: &Request, position: u64, at: At) -> Said {
+        let rules = festival.map(|festival| self.rules(festival)).ok_or(Refusal::WrongFestival);
+        rules
+            .and_then(|rules| self.consider(&rules, request, position, at))
             .unwrap_or_else(|refusal| Said::Answer(self.refused(request, refusal)))
     }
 
@@ -196,12 +212,19 @@ impl Book {
         }
     }
 
-    fn consider(&self, request: &Request, position: u64, at: At) -> Result<Said, Refusal> {
-        if request.festival != self.rules.festival.id {
+    fn rules<'a>(&'a self, festival: &'a Festival) -> Rules<'a> {
+        Rules { festival, versions: &self.versions, shards: self.shards }
+    }
+
+    fn consider(&self, rules: &Rules<'_>, request: &Request, position: u64, at: At) -> Result<Said, Refusal> {
+        if request.festival != rules.festival.id {
             return Err(Refusal::WrongFestival);
         }
         if request.id.device() != Some(request.device) {
             return Err(Refusal::NotYourId);
+        }
+        if rules.festival.device(request.device).is_some_and(|device| device.revoked) {
+            return Err(Refusal::DeviceRevoked);
         }
         let page = self.page(request.tag.number.get(), position);
         let office = is_office(request.tag.number.as_wallet()).then_some(0);
@@ -215,10 +238,10 @@ impl Book {
         match (&request.command, known) {
             (Command::Lookup, Some(known)) => Ok(Said::Answer(self.remembered(request, &known))),
             (Command::Lookup, None) => Ok(Said::Answer(self.answer(request, Verdict::NeverSeen, 0, 0))),
-            (Command::Balance, _) => self.statement(request, page, position).map(Said::Statement),
-            (Command::Cancel, _) => self.cancel(request, page, position),
+            (Command::Balance, _) => self.statement(rules, request, page, position).map(Said::Statement),
+            (Command::Cancel, _) => self.cancel(rules, request, page, position),
             (_, Some(known)) => self.again(request, &known).map(Said::Answer),
-            (_, None) => self.rules.fresh(request, page, position, at).map(Said::Record),
+            (_, None) => rules.fresh(request, page, position, at).map(Said::Record),
         }
     }
 
@@ -238,11 +261,17 @@ impl Book {
         Ok(self.remembered(request, known))
     }
 
-    fn statement(&self, request: &Request, page: Option<&Page>, position: u64) -> Result<Statement, Refusal> {
-        self.rules.may_read(request)?;
+    fn statement(
+        &self,
+        rules: &Rules<'_>,
+        request: &Request,
+        page: Option<&Page>,
+        position: u64,
+    ) -> Result<Statement, Refusal> {
+        rules.may_read(request)?;
         let nothing = Page::default();
         let page = match page.filter(|page| page.is_open_at(position)) {
-            None if self.rules.vendor_of(request).is_none() => return Err(Refusal::UnknownTag),
+            None if rules.vendor_of(request).is_none() => return Err(Refusal::UnknownTag),
             None => self.page(request.tag.number.get(), position).unwrap_or(&nothing),
             Some(page) => page,
         };
@@ -258,8 +287,17 @@ impl Book {
         Ok(Statement { answer, movements })
     }
 
-    fn cancel(&self, request: &Request, page: Option<&Page>, position: u64) -> Result<Said, Refusal> {
-        self.rules.festival.device(request.device).ok_or(Refusal::Unauthenticated)?;
+    fn cancel(
+        &self,
+        rules: &Rules<'_>,
+        request: &Request,
+        page: Option<&Page>,
+        position: u64,
+    ) -> Result<Said, Refusal> {
+        rules.festival.device(request.device).ok_or(Refusal::Unauthenticated)?;
+        if let Some(Office::Festival(_)) = Office::of(request.tag.number.as_wallet()) {
+            return Err(Refusal::Unsupported);
+        }
         let known = page.and_then(|page| page.known_at(request.id, position).map(|known| (page, known)));
         let Some((page, known)) = known else { return Ok(Said::Record(Expected::nothing())) };
         if known.outcome != Outcome::Applied || known.stands.is_some() {
@@ -282,7 +320,8 @@ impl Book {
     }
 
     /// Writes a durable record down.
-    pub fn enter(&mut self, number: u64, record: &Record) {
+    pub fn enter(&mut self, shard: ShardId, number: u64, record: &Record) {
+        self.versions.enter(shard, number, record);
         self.enter_homes(number, record);
         let Some(wallet) = record.envelope.wallet else { return };
         // A message for a band that nobody opened brings no wallet into being.

@@ -1,4 +1,5 @@
-//! L13: a device acts only in its festival and its roles. Judged from the record alone.
+//! L13: a device acts only in its festival and its roles, as they are in the version that the record
+//! names. Judged from the record alone.
 
 use actors::festival::Role;
 use ledger::law::Law;
@@ -17,9 +18,13 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
     if envelope.device.is_some() && envelope.device != id.device() {
         return broken("acts on another device's id");
     }
-    let Some(device) = id.device().and_then(|device| seen.festival.device(device)) else {
+    let Some(festival) = seen.festival else { return broken("names no configuration") };
+    let Some(device) = id.device().and_then(|device| festival.device(device)) else {
         return broken("the device is not enrolled");
     };
+    if device.revoked {
+        return broken("the device was revoked");
+    }
     let role = match &seen.record.body {
         Body::WalletOpened { .. } => Role::Pair,
         Body::ToppedUp { tender: Tender::Cash, .. }
@@ -30,7 +35,9 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
             Role::Sell
         }
         Body::Voided { .. } => Role::Refund,
-        Body::PaidOut { .. } => Role::Administer,
+        Body::PaidOut { .. } | Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. } => {
+            Role::Administer
+        }
         _ => return Ok(()),
     };
     if !device.roles.has(role) {

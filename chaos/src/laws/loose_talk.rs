@@ -4,13 +4,14 @@
 
 use actors::answer::{Answer, Verdict as Says};
 use actors::codes::Refusal;
+use actors::command::Command;
 use engine::job::Message;
 use engine::limits::PANICS_TO_QUARANTINE;
 use ledger::ids::At;
 use ledger::law::Law;
 
 use super::book::Said;
-use super::{Release, Verdict, Violation};
+use super::{Release, Verdict, Violation, Waiting, versions};
 
 /// An answer leaves.
 pub fn released(release: &Release<'_>) -> Verdict {
@@ -68,13 +69,23 @@ fn late(release: &Release<'_>, answer: &Answer) -> Verdict {
 
 fn said_between(release: &Release<'_>, from: u64, to: u64) -> bool {
     let request = &release.waiting.request;
-    let wallet = request.tag.number.get();
-    let mut positions = release.book.positions(wallet, from, to);
-    positions.any(|position| match release.book.say(request, position, At(0)) {
+    let said_at = |position, at| match release.book.say(request, position, at) {
         Said::Answer(said) => matches!(release.message, Message::Answer(told) if *told == said),
         Said::Statement(said) => matches!(release.message, Message::Statement(told) if **told == said),
         Said::Record(_) => false,
-    })
+    };
+    let mut positions = release.book.positions(request, from, to);
+    positions.any(|position| moments(release, position).into_iter().any(|moment| said_at(position, moment)))
+}
+
+/// Moments at which it can have been decided and between which nothing depends on the time: only what is
+/// asked for a thing to buy does.
+fn moments(release: &Release<'_>, position: u64) -> Vec<At> {
+    let Waiting { request, shard, since, .. } = release.waiting;
+    let buys = matches!(request.command, Command::Purchase { .. } | Command::Capture { .. });
+    let festival = release.book.versions().at(*shard, position).filter(|_| buys);
+    let later = festival.map(|festival| versions::price_moments(festival, *since, release.latest));
+    std::iter::once(*since).chain(later.into_iter().flatten()).collect()
 }
 
 fn broken(law: Law, release: &Release<'_>, what: &str) -> Verdict {

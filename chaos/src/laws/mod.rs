@@ -18,6 +18,7 @@ pub mod replay;
 pub mod rules;
 pub mod shadow;
 pub mod timeline;
+pub mod versions;
 pub mod watch;
 pub mod whole;
 
@@ -31,7 +32,7 @@ use actors::festival::Festival;
 use engine::core::Held;
 use engine::job::{Message, Mono};
 use ledger::block::{Block, Head};
-use ledger::ids::ShardId;
+use ledger::ids::{At, ShardId};
 use ledger::journal::embedded::SimDisk;
 use ledger::law::Law;
 use ledger::record::Record;
@@ -80,6 +81,8 @@ pub struct Waiting {
     pub shard: ShardId,
     /// Durable records of that shard when it was handed over.
     pub from: u64,
+    /// Ledger time of the last of them.
+    pub since: At,
     /// When its sender stops waiting.
     pub deadline: Option<Mono>,
     /// The same was handed over before.
@@ -112,8 +115,8 @@ pub struct Seen<'a> {
     pub book: &'a Book,
     /// The requests under its id, if it has one.
     pub asked: &'a [Asked],
-    /// The configuration.
-    pub festival: &'a Festival,
+    /// The configuration that it names.
+    pub festival: Option<&'a Festival>,
 }
 
 /// An answer as it leaves.
@@ -130,11 +133,12 @@ pub struct Release<'a> {
     pub book: &'a Book,
     /// Poisoned requests to its actor that this process was handed.
     pub poisoned: u32,
+    /// Nothing was decided at a later ledger time.
+    pub latest: At,
 }
 
 /// All laws and the books they keep.
 pub struct Laws {
-    festival: Arc<Festival>,
     book: Book,
     shadow: Shadow,
     watch: Watch,
@@ -150,6 +154,8 @@ pub struct Laws {
     loops: u16,
     waiting: BTreeMap<u64, Waiting>,
     asked: AskedFor,
+    /// The latest time that a core can have seen.
+    latest: At,
     checks: u64,
 }
 
@@ -157,8 +163,7 @@ impl Laws {
     /// For a ledger of `shards` shards on `loops` cores that runs `festival`.
     pub fn new(festival: Arc<Festival>, shards: u16, loops: u16) -> Self {
         Self {
-            book: Book::new(Arc::clone(&festival), shards),
-            festival,
+            book: Book::new(festival, shards),
             shadow: Shadow::new(shards),
             watch: Watch::default(),
             conservation: Conservation::default(),
@@ -171,6 +176,7 @@ impl Laws {
             loops,
             waiting: BTreeMap::new(),
             asked: BTreeMap::new(),
+            latest: At(i64::MIN),
             checks: 0,
         }
     }
@@ -195,11 +201,17 @@ impl Laws {
         if request.tag_counter.is_some() {
             *self.poisoned.entry(wallet).or_default() += 1;
         }
-        self.waiting.insert(token, Waiting { request: Rc::clone(request), shard, from, deadline, retry });
+        let (request, since) = (Rc::clone(request), self.order.last_at(shard));
+        self.waiting.insert(token, Waiting { request, shard, from, since, deadline, retry });
         if shard.0 % self.loops == home {
             self.bounded[usize::from(home)].took(token, wallet, shard.0);
         }
         earlier.is_some_and(|earlier| earlier != home)
+    }
+
+    /// The wall clock never showed a later time than this.
+    pub fn clock_was(&mut self, latest: At) {
+        self.latest = self.latest.max(latest);
     }
 
     /// L12: after a batch was handed over and its refusals were heard.
@@ -293,7 +305,9 @@ impl Laws {
         let key = record.envelope.wallet.zip(record.envelope.request);
         let asked = key.and_then(|(wallet, id)| self.asked.get(&(wallet.get(), id.get())));
         let asked = asked.map_or(&[][..], Vec::as_slice);
-        let seen = Seen { shard, number, record, book: &self.book, asked, festival: self.festival.as_ref() };
+        let festival = self.book.versions().named(record.envelope.configuration);
+        let seen = Seen { shard, number, record, book: &self.book, asked, festival };
+        self.book.versions().record(&seen)?;
         isolation::record(&seen)?;
         once::record(&seen)?;
         self.order.record(&seen)?;
@@ -301,7 +315,7 @@ impl Laws {
         self.conservation.record(&seen)?;
         self.whole.record(&seen)?;
         self.allowances.record(&seen)?;
-        self.book.enter(number, record);
+        self.book.enter(shard, number, record);
         self.shadow.apply(shard, number, record);
         floors::record(shard, number, record, &self.book, &self.shadow)
     }
@@ -317,7 +331,8 @@ impl Laws {
         let durable = self.shadow.durable(waiting.shard);
         let actor = waiting.request.tag.number.get();
         let poisoned = self.poisoned.get(&actor).copied().unwrap_or(0);
-        let release = Release { waiting: &waiting, message, durable, now, book: &self.book, poisoned };
+        let (book, latest) = (&self.book, self.latest);
+        let release = Release { waiting: &waiting, message, durable, now, book, poisoned, latest };
         durable::released(&release)?;
         self.once.released(&release)?;
         loose_talk::released(&release)?;

@@ -1,11 +1,11 @@
 //! L9: what happens to one wallet is one line of history. Every record must be what the model makes
-//! of its request on the state left by the records before it; it lies behind everything that was
+//! of its request, by the version that it names, on the state left by the records before it; it lies behind everything that was
 //! durable when the request was first handed over; ledger time never falls within a shard.
 
 use std::collections::BTreeMap;
 
 use actors::codes::Decline;
-use ledger::ids::At;
+use ledger::ids::{At, ShardId};
 use ledger::law::Law;
 
 use super::book::Said;
@@ -19,6 +19,11 @@ pub struct Order {
 }
 
 impl Order {
+    /// Ledger time of the last record of a shard.
+    pub fn last_at(&self, shard: ShardId) -> At {
+        self.last_at.get(&shard.0).copied().unwrap_or(At(i64::MIN))
+    }
+
     /// The next record of a shard.
     pub fn record(&mut self, seen: &Seen<'_>) -> Verdict {
         let last = self.last_at.entry(seen.shard.0).or_insert(At(i64::MIN));
@@ -46,7 +51,7 @@ fn decided(seen: &Seen<'_>, asked: &Asked) -> Verdict {
     if seen.number < asked.from {
         return broken(seen, &format!("stands before record {}, where it was asked for", asked.from));
     }
-    match seen.book.say(&asked.request, seen.number, seen.record.at) {
+    match seen.book.say_by(seen.festival, &asked.request, seen.number, seen.record.at) {
         Said::Record(expected) => {
             let decline = seen.record.decline.and_then(Decline::from_record);
             let moves = rules::moves(seen.record);

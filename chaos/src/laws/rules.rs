@@ -3,7 +3,6 @@
 //! no state. The judge of L2 (floors), L9 (order) and L13 (isolation).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use actors::codes::{Decline, Refusal};
 use actors::command::{AskedLine, Command, Request};
@@ -14,6 +13,7 @@ use ledger::record::{Line, Record, Tender};
 
 use super::book::{Deed, Page};
 use super::holds;
+use super::versions::Versions;
 
 /// Postings by kind, owner and minor units, sorted.
 pub type Moves = Vec<(AccountKind, u64, i64)>;
@@ -112,15 +112,17 @@ pub fn cancelled(page: &Page, id: RequestId, record: u64, position: u64) -> Expe
 }
 
 /// What decisions are made by.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// The configuration.
-    pub festival: Arc<Festival>,
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// The configuration by which it is decided.
+    pub festival: &'a Festival,
+    /// All of them, and what is staged.
+    pub versions: &'a Versions,
     /// Shards of the ledger.
     pub shards: u16,
 }
 
-impl Rules {
+impl Rules<'_> {
     /// What a request that its wallet never saw comes to.
     pub fn fresh(
         &self,
@@ -145,6 +147,10 @@ impl Rules {
             till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
             request.operator.ok_or(Refusal::NoOperator)?;
             return self.pay_out(request, page.map_or(0, |page| page.home_at(position)), *amount);
+        }
+        if matches!(request.command, Command::StageConfiguration { .. } | Command::AdoptConfiguration { .. })
+        {
+            return self.versions.of_office(self, request, till_fits);
         }
         let page = open.ok_or(Refusal::UnknownTag)?;
         match &request.command {
@@ -220,15 +226,15 @@ impl Rules {
         match &request.command {
             Command::Authorise { amount, seconds } => {
                 till.vendor.ok_or(Refusal::Unsupported)?;
-                let expected = holds::authorise(&self.festival, request, page, position, *amount, *seconds)?;
+                let expected = holds::authorise(self.festival, request, page, position, *amount, *seconds)?;
                 Ok(self.shut(at).or_else(|| self.not_sold(till, &[], at)).map_or(expected, Expected::no))
             }
             Command::Capture { hold, lines, amount } => {
                 self.check_lines(till, lines, *amount, at)?;
-                Ok(holds::capture(&self.festival, request, page, till, (*hold, *amount), position))
+                Ok(holds::capture(self.festival, request, page, till, (*hold, *amount), position))
             }
             Command::ReleaseHold { hold } => {
-                Ok(holds::release(&self.festival, request, page, till, *hold, position))
+                Ok(holds::release(self.festival, request, page, till, *hold, position))
             }
             _ => Err(Refusal::Internal),
         }
@@ -281,7 +287,7 @@ impl Rules {
         stopped.then_some(Decline::ItemStopped)
     }
 
-    fn may(&self, request: &Request, role: Role) -> Result<(), Refusal> {
+    pub(super) fn may(&self, request: &Request, role: Role) -> Result<(), Refusal> {
         let device = self.festival.device(request.device);
         device.filter(|device| device.roles.has(role)).map(|_| ()).ok_or(Refusal::NotYourRole)
     }

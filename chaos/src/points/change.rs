@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use actors::answer::Verdict;
 use actors::command::{Command, Request};
-use actors::festival::{Festival, Lists, Settings};
+use actors::festival::Festival;
 use engine::job::{Job, Lane, Reply};
 use fastrand::Rng;
-use ledger::ids::{ItemId, Office, ShardId, Version};
+use ledger::ids::{Office, ShardId, Version};
 use ledger::journal::embedded::{LogConfig, SimDisk, Step};
 use ledger::record::Message;
 
@@ -21,6 +21,7 @@ use crate::laws::replay;
 use crate::world::clock::SimClock;
 use crate::world::fixture::{self, ADMINISTRATOR};
 use crate::world::mesh::{Fate, Mesh};
+use crate::world::organiser;
 use crate::world::process::{self, Process};
 
 /// How it went.
@@ -122,33 +123,11 @@ fn change(blow: Option<(u64, u64)>) -> Result<Run, String> {
     Ok(Run { calls, left })
 }
 
-/// The next version: a beer becomes dearer, and so much is enrolled that it comes in several parts.
+/// The next version: so much more is sold that it comes in several parts.
 fn second(first: &Festival) -> Result<Festival, String> {
-    let mut lists = Lists {
-        vendors: first.vendors().to_vec(),
-        items: first.items().to_vec(),
-        tills: first.tills().to_vec(),
-        devices: first.devices().to_vec(),
-    };
-    let item = lists.items.first().cloned().ok_or("the festival sells nothing")?;
-    let more = (1_000..1_400).filter_map(ItemId::new);
-    lists.items.extend(more.map(|id| actors::festival::Item { id, ..item.clone() }));
-    let Festival { id, ref name, currency, limits, ref purse_order, ref local_time, .. } = *first;
-    let Festival { transfers, allowances, most_hold_seconds, standing, ref hours, .. } = *first;
-    let settings = Settings {
-        id,
-        version: Version::new(2).ok_or("no version")?,
-        name: name.clone(),
-        currency,
-        limits,
-        purse_order: purse_order.clone(),
-        local_time: local_time.clone(),
-        transfers,
-        allowances,
-        most_hold_seconds,
-        standing,
-        hours: hours.clone(),
-    };
+    let (mut settings, mut lists) = organiser::taken_apart(first);
+    settings.version = Version::new(2).ok_or("no version")?;
+    organiser::enlarge(&mut lists);
     Festival::new(settings, lists).map_err(text)
 }
 
@@ -220,7 +199,7 @@ impl Site {
                     Some(Fate::Arrives(letter) | Fate::ArrivesTwice(letter)) => {
                         self.process.arrive(letter, self.clock.read());
                     }
-                    Some(Fate::Lost) | None => {}
+                    Some(Fate::Lost(_)) | None => {}
                 }
             }
             for told in self.process.told(0) {

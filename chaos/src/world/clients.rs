@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use actors::address::{Keys, Tag};
-use actors::command::{AskedLine, Command, Request};
+use actors::command::{Command, Request};
+use actors::festival::Role;
 use engine::job::{Lane, Mono};
 use engine::limits::MAILBOX_JOBS;
 use fastrand::Rng;
@@ -14,7 +15,8 @@ use ledger::ids::{DeviceNumber, FestivalId, RequestId, ShardId, TillId};
 use ledger::mutant::{POISON_APPLY, POISON_DECIDE};
 use ledger::record::Tender;
 
-use super::fixture::{self, ITEMS, STRANGER};
+use super::board::{Board, sum};
+use super::fixture::{self, STRANGER};
 use super::plan::Plan;
 use super::tally::{Row, Tally};
 
@@ -46,6 +48,8 @@ pub struct Clients {
     wishes: Vec<Wish>,
     /// Wishes by wallet, id and command: the same thing may be wished for again.
     by_id: BTreeMap<(u64, u64, u8), Vec<usize>>,
+    /// What they know of the festival.
+    pub(super) board: Board,
 }
 
 /// Requests of one wristband in a burst upon a shard: fewer than an actor may have waiting.
@@ -58,11 +62,12 @@ const SELLERS: [u32; 4] = [1, 2, 3, 6];
 const RECENT: usize = 60;
 
 impl Clients {
-    /// Clients with so many wristbands.
-    pub fn new(bands: u32) -> Self {
+    /// Clients with so many wristbands at a festival.
+    pub fn new(bands: u32, board: Board) -> Self {
         let keys = fixture::keys();
         let tags = (0..bands).map(|band| fixture::tag(&keys, band)).collect();
-        Self { keys, tags, counters: BTreeMap::new(), wishes: Vec::new(), by_id: BTreeMap::new() }
+        let (counters, by_id) = (BTreeMap::new(), BTreeMap::new());
+        Self { keys, tags, counters, wishes: Vec::new(), by_id, board }
     }
 
     /// The next copy of a request that somebody sends.
@@ -90,6 +95,17 @@ impl Clients {
     pub fn ask(&mut self, device: u32, counter: u64, tag: Tag, command: Command) -> Option<Letter> {
         let request = self.build(device, counter, tag, command)?;
         Some(Letter { request: self.wish(request), deadline: None, lane: Lane::Live })
+    }
+
+    /// The same under the next counter of a device.
+    pub fn ask_next(&mut self, device: u32, tag: Tag, command: Command) -> Option<Letter> {
+        let counter = self.count(device);
+        self.ask(device, counter, tag, command)
+    }
+
+    /// Another copy of what was asked.
+    pub fn again_of(request: &Rc<Request>) -> Letter {
+        Letter { request: Rc::clone(request), deadline: None, lane: Lane::Live }
     }
 
     /// A wish is answered, and so that its sender knows its end.
@@ -231,7 +247,10 @@ impl Clients {
     fn draft(&mut self, rng: &mut Rng, tag: Tag) -> Option<Request> {
         let command = rng.u32(0..100);
         let (device, command) = match command {
-            0..14 => (4 + rng.u32(0..3), Command::Open),
+            0..14 => {
+                let usual = 4 + rng.u32(0..3);
+                (self.board.instead(rng, usual, Role::Pair), Command::Open)
+            }
             14..22 => {
                 let payee = self.tag(rng).number.as_wallet();
                 let amount = rng.i64(1..=fixture::TOP_UP_MAX / 2);
@@ -241,14 +260,17 @@ impl Clients {
                 let bonus = rng.u8(0..5) == 0;
                 let tender = if bonus { Tender::Bonus } else { Tender::Cash };
                 let amount = rng.i64(fixture::TOP_UP_MIN..=fixture::TOP_UP_MAX);
-                (5 + rng.u32(0..2), Command::TopUp { tender, amount })
+                let role = if bonus { Role::Supervise } else { Role::TopUp };
+                let usual = 5 + rng.u32(0..2);
+                (self.board.instead(rng, usual, role), Command::TopUp { tender, amount })
             }
             42..48 => return self.once_more(rng),
             48..51 => return self.pay_out(rng),
             51..55 => return self.allow(rng, tag),
             55..74 => {
-                let device = SELLERS[rng.usize(0..SELLERS.len())];
-                (device, basket(rng, device))
+                let usual = SELLERS[rng.usize(0..SELLERS.len())];
+                let device = self.board.instead(rng, usual, Role::Sell);
+                (device, self.board.basket(rng, device))
             }
             74..82 => (SELLERS[rng.usize(0..SELLERS.len())], authorise(rng)),
             82..90 => return self.end_hold(rng),
@@ -304,7 +326,7 @@ impl Clients {
         let hold = Rc::clone(&self.wishes[hold].request);
         let other = SELLERS[rng.usize(0..SELLERS.len())];
         let device = if rng.u8(0..5) == 0 { other } else { hold.device.get() };
-        let command = match (rng.u8(0..4), basket(rng, device)) {
+        let command = match (rng.u8(0..4), self.board.basket(rng, device)) {
             (1.., Command::Purchase { lines, amount, .. }) => {
                 Command::Capture { hold: hold.id, lines, amount }
             }
@@ -321,7 +343,12 @@ impl Clients {
     }
 
     fn build(&self, device: u32, counter: u64, tag: Tag, command: Command) -> Option<Request> {
-        fixture::request(&self.keys, device, counter, tag, command)
+        let mut request = fixture::request(&self.keys, device, counter, tag, command)?;
+        if let Some(till) = self.board.till(request.device).filter(|till| request.till != Some(*till)) {
+            request.till = Some(till);
+            request.content = self.keys.content(&request);
+        }
+        Some(request)
     }
 
     fn wish(&mut self, mut request: Request) -> Rc<Request> {
@@ -365,22 +392,6 @@ fn authorise(rng: &mut Rng) -> Command {
         return Command::Authorise { amount: rng.i64(20..=200), seconds: rng.u32(600..=3_600) };
     }
     Command::Authorise { amount: rng.i64(300..=fixture::LARGEST), seconds: rng.u32(1..=30) }
-}
-
-/// One to five lines of what the device's till sells.
-fn basket(rng: &mut Rng, device: u32) -> Command {
-    let vendor = if device == 2 || device == 6 { 2 } else { 1 };
-    let items: Vec<_> = ITEMS.iter().filter(|item| item.1 == vendor).collect();
-    let mut lines = actors::command::AskedLines::new();
-    for _ in 0..rng.usize(1..=5) {
-        let item = items[rng.usize(0..items.len())];
-        lines.push(AskedLine { item: item.0, quantity: rng.u16(1..=2), unit_price: item.2 });
-    }
-    Command::Purchase { amount: sum(&lines), lines, confirmed: rng.u8(0..3) != 0 }
-}
-
-fn sum(lines: &[AskedLine]) -> i64 {
-    lines.iter().map(|line| i64::from(line.quantity) * i64::from(line.unit_price)).sum()
 }
 
 fn spoil_command(rng: &mut Rng, command: &mut Command) {

@@ -11,6 +11,8 @@ use ledger::ids::At;
 #[derive(Clone, Debug)]
 pub struct SimClock {
     wall: At,
+    /// The latest that it showed.
+    latest: At,
     mono: Arc<AtomicU64>,
     /// Microseconds that pass with each look of the journal.
     tick: Arc<AtomicU64>,
@@ -19,7 +21,7 @@ pub struct SimClock {
 impl SimClock {
     /// Clocks that show `wall` and zero.
     pub fn new(wall: At) -> Self {
-        Self { wall, mono: Arc::default(), tick: Arc::default() }
+        Self { wall, latest: wall, mono: Arc::default(), tick: Arc::default() }
     }
 
     /// What a core is told.
@@ -34,13 +36,19 @@ impl SimClock {
 
     /// Time passes.
     pub fn pass(&mut self, micros: u32) {
-        self.wall.0 += i64::from(micros);
+        self.step(micros.into());
         self.mono.fetch_add(micros.into(), Ordering::Relaxed);
     }
 
     /// Somebody sets the wall clock.
     pub fn step(&mut self, micros: i64) {
         self.wall.0 += micros;
+        self.latest = self.latest.max(self.wall);
+    }
+
+    /// The latest that the wall clock ever showed.
+    pub const fn latest(&self) -> At {
+        self.latest
     }
 
     /// How slow the disk seems to the journal.

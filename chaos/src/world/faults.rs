@@ -222,11 +222,20 @@ impl World {
     /// Power is lost: of what was not flushed any part may be left.
     fn power_loss(&mut self) -> Verdict {
         self.retire();
+        self.count_versions();
         self.rot_audit()?;
         self.wreck_audit()?;
         self.disk = self.disk.reboot(self.rng.u64(..) ^ self.subset);
         self.count_remains();
         self.begin_again()
+    }
+
+    /// What the end of a process cuts in two.
+    fn count_versions(&mut self) {
+        let versions = self.laws.book().versions();
+        let (staged, apart) = (versions.is_staged(), versions.at_rest().is_err());
+        self.tally.add(Row::CrashStaged, u64::from(staged));
+        self.tally.add(Row::CrashApart, u64::from(apart));
     }
 
     fn count_remains(&mut self) {
@@ -240,6 +249,7 @@ impl World {
     fn kill(&mut self) -> Verdict {
         self.tally.hit(Row::Kill);
         self.retire();
+        self.count_versions();
         self.disk = self.disk.restart();
         self.begin_again()
     }

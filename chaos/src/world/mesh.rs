@@ -18,7 +18,7 @@ pub enum Fate {
     /// It arrives, and a copy of it stays on the way.
     ArrivesTwice(Letter),
     /// It is lost.
-    Lost,
+    Lost(Letter),
 }
 
 /// The way; clones are the same way.
@@ -56,7 +56,7 @@ impl Mesh {
             return Some(Fate::ArrivesTwice(bag[at].clone()));
         }
         let letter = bag.swap_remove(at);
-        Some(if chance < lost { Fate::Lost } else { Fate::Arrives(letter) })
+        Some(if chance < lost { Fate::Lost(letter) } else { Fate::Arrives(letter) })
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
         let mut rng = Rng::with_seed(1);
         mesh.post(&mut (0..5_000).map(letter).collect());
         assert_eq!(mesh.len(), MOST);
-        assert_eq!(mesh.next(&mut rng, 100, 0), Some(Fate::Lost));
+        assert!(matches!(mesh.next(&mut rng, 100, 0), Some(Fate::Lost(_))));
         assert!(matches!(mesh.next(&mut rng, 0, 100), Some(Fate::ArrivesTwice(_))));
         assert_eq!(mesh.len(), MOST - 1);
         assert!(matches!(mesh.next(&mut rng, 0, 0), Some(Fate::Arrives(_))));

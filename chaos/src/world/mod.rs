@@ -2,11 +2,14 @@
 //! one thread. The same seed gives the same trace byte for byte. After every step the laws look at
 //! what is durable, and judge each answer that left.
 
+pub mod board;
 pub mod clients;
 pub mod clock;
 mod faults;
 pub mod fixture;
+mod healing;
 pub mod mesh;
+pub mod organiser;
 pub mod plan;
 pub mod process;
 mod rot;
@@ -25,10 +28,12 @@ use ledger::journal::embedded::{LogConfig, PAGE, SimDisk, SimFault, SimKind};
 use ledger::law::Law;
 
 use crate::laws::{Laws, Verdict, Violation};
+use board::Board;
 use clients::{Clients, Letter};
 use clock::SimClock;
 use faults::Nemesis;
 use mesh::{Fate, Mesh};
+use organiser::{Organiser, Parts};
 use plan::{Plan, Weights};
 use process::Process;
 use script::Script;
@@ -74,6 +79,10 @@ pub struct World {
     net: Vec<Letter>,
     /// Letters between shards.
     mesh: Mesh,
+    parts: Parts,
+    organiser: Organiser,
+    /// Steps so far.
+    steps: u32,
     next_token: u64,
     answers: u64,
     /// Calls that the disk had seen when the laws last looked.
@@ -84,9 +93,6 @@ pub struct World {
 
 /// A full replay is compared at every so many answers.
 const FULL_REPLAY_EVERY: u64 = 64;
-/// Rounds, and their length, in which what is on its way between shards must arrive: ten seconds.
-const DRAINING_ROUNDS: usize = 500;
-const DRAINING_MICROS: u32 = 20_000;
 
 /// Runs one seed. With `keep` the lines of the trace come back.
 pub fn run(seed: u64, keep: bool) -> Report {
@@ -176,8 +182,11 @@ impl World {
         process::found(&disk, log_config(&plan, &clock), plan.shards, &festival, fixture::START)
             .map_err(|error| broken(format!("founding: {error}")))?;
         let mut world = Self {
-            laws: Laws::new(festival, plan.shards, plan.loops),
-            clients: Clients::new(plan.bands),
+            laws: Laws::new(Arc::clone(&festival), plan.shards, plan.loops),
+            clients: Clients::new(plan.bands, Board::new(Arc::clone(&festival), fixture::START)),
+            organiser: Organiser::new(festival, plan.organiser),
+            parts: Parts::default(),
+            steps: 0,
             rng,
             clock,
             disk,
@@ -204,6 +213,9 @@ impl World {
         let [asked, returned] = self.laws.allowances().counts();
         self.tally.add(Row::AllowanceAsked, asked);
         self.tally.add(Row::AllowanceReturned, returned);
+        for (row, count) in self.laws.book().versions().counts() {
+            self.tally.add(row, count);
+        }
         Report {
             seed,
             trace: self.trace.hash(),
@@ -220,6 +232,7 @@ impl World {
     /// The whole run: a time of faults, then a time in which everything must come to an end.
     fn live(&mut self) -> Verdict {
         for _ in 0..self.plan.steps {
+            self.steps += 1;
             self.step()?;
             self.check_held()?;
         }
@@ -242,6 +255,7 @@ impl World {
             (weights.flood, 6),
             (weights.crush, 7),
             (if self.mesh.is_empty() { 0 } else { weights.mail }, 8),
+            (if self.organiser.is_done() { 0 } else { weights.organise }, 9),
         ];
         let faults = self.nemesis.weights(weights);
         let total: u32 = table.iter().map(|(weight, _)| weight).sum::<u32>() + faults;
@@ -276,6 +290,10 @@ impl World {
             }
             6 => self.flood(),
             7 => self.crush(),
+            9 => {
+                self.organise();
+                Ok(())
+            }
             _ => {
                 let Weights { mail_lost, mail_twice, .. } = self.plan.weights;
                 self.carry(mail_lost, mail_twice);
@@ -289,8 +307,9 @@ impl World {
         let clock = self.clock.read();
         let Some(fate) = self.mesh.next(&mut self.rng, lost, twice) else { return };
         self.trace.line(format_args!("mail {fate:?}"));
+        self.parts.note(&fate, &mut self.tally);
         match (fate, &mut self.process) {
-            (Fate::Lost, _) => self.tally.hit(Row::MailLost),
+            (Fate::Lost(_), _) => self.tally.hit(Row::MailLost),
             (Fate::Arrives(letter), Some(process)) => process.arrive(letter, clock),
             (Fate::ArrivesTwice(letter), process) => {
                 self.tally.hit(Row::MailTwice);
@@ -310,6 +329,7 @@ impl World {
     fn fill_net(&mut self) {
         if self.net.len() + self.laws.waiting() < self.plan.crowd {
             let now = self.clock.mono();
+            self.clients.board.clock_shows(self.clock.read().wall);
             let letter = self.clients.next(&mut self.rng, &self.plan, now, &mut self.tally);
             self.net.push(letter);
         }
@@ -453,12 +473,14 @@ impl World {
 
     fn answer(&mut self, token: u64, message: &Message) -> Verdict {
         self.answers += 1;
+        self.laws.clock_was(self.clock.latest());
         let waiting = self.laws.released(token, message, self.clock.mono())?;
         let answer = message.answer();
         let definite = self.count(answer);
         if waiting.retry && matches!(answer.verdict, Says::Applied(_) | Says::Declined(_)) {
             self.tally.hit(Row::Retried);
         }
+        self.note_version(&waiting, answer);
         if definite {
             self.clients.settled(&waiting.request);
         }
@@ -503,64 +525,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    /// The faults stop: everybody must learn the end of what they asked, and the log must be whole.
-    fn heal(&mut self) -> Verdict {
-        self.trace.line(format_args!("heal"));
-        self.nemesis.stop(&self.disk, &self.clock);
-        self.settle_everybody()?;
-        self.drain_channels()?;
-        self.rest()
-    }
-
-    /// L5: ten seconds after the faults stopped nothing is on its way between shards.
-    fn drain_channels(&mut self) -> Verdict {
-        for _ in 0..DRAINING_ROUNDS {
-            if self.laws.whole().in_flight() == 0 && self.mesh.is_empty() {
-                break;
-            }
-            self.clock.pass(DRAINING_MICROS - 1_000);
-            self.round()?;
-        }
-        self.laws.whole().at_rest()
-    }
-
-    /// One round of everybody.
-    fn round(&mut self) -> Verdict {
-        self.clock.pass(1_000);
-        for core in 0..usize::from(self.plan.loops) {
-            let count = self.net.len().min(32);
-            let letters = self.net.split_off(self.net.len() - count);
-            self.hand_over(core, letters)?;
-            self.turn(core)?;
-            self.look_up();
-            self.rebuild()?;
-            self.work()?;
-        }
-        for _ in 0..self.mesh.len() {
-            self.carry(0, 0);
-        }
-        Ok(())
-    }
-
-    /// At rest: all that lives is durable, and a clean stop loses nothing. A fault that was set before
-    /// the healing may still meet the last write.
-    fn rest(&mut self) -> Verdict {
-        self.compare()?;
-        let Some(process) = self.retire() else { return Ok(()) };
-        if let Err(error) = process.close()
-            && !self.nemesis.fired(&self.disk, &mut self.tally)
-            && !self.disk.frozen()
-        {
-            return Err(Violation::new(Law::Replay, format!("close: {error}")));
-        }
-        self.laws.silence();
-        if self.disk.frozen() {
-            return self.mid_call_crash();
-        }
-        self.look()?;
-        self.start()
     }
 
     /// The process ends, however; what it counted is kept.

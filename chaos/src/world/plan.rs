@@ -3,6 +3,8 @@
 
 use fastrand::Rng;
 
+use super::organiser::Intent;
+
 /// Shape and faults of one run.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -24,6 +26,8 @@ pub struct Plan {
     pub mark_every_micros: u64,
     /// Whether bonus money pays first.
     pub bonus_first: bool,
+    /// What the organiser is about, if there is one.
+    pub organiser: Intent,
     /// Weights of what the scheduler may do, see [`Weights`].
     pub weights: Weights,
 }
@@ -39,6 +43,8 @@ pub struct Weights {
     pub rebuild: u32,
     pub clock: u32,
     pub mail: u32,
+    /// The organiser; in half of the runs there is none.
+    pub organise: u32,
     /// Out of 100 letters between shards, lost ones.
     pub mail_lost: u32,
     /// Out of 100, ones that arrive twice.
@@ -81,6 +87,7 @@ impl Plan {
             mark_every_micros: if rng.bool() { 1_000_000 } else { 20_000 },
             bonus_first: rng.bool(),
             weights: Weights::draw(rng),
+            organiser: Intent { large: rng.u8(0..4) == 0, closes: rng.bool() },
         }
     }
 
@@ -139,6 +146,7 @@ impl Weights {
             store_killed,
             poison,
             wrong: rng.u32(40..=200),
+            organise: if rng.bool() { rng.u32(10..=40) } else { 0 },
         }
     }
 }

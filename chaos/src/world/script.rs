@@ -7,6 +7,7 @@ use actors::command::Command;
 use ledger::ids::Office;
 use ledger::law::Law;
 
+use super::healing::AGREEING_MICROS;
 use super::tally::{Row, Tally};
 use super::{Verdict, World, fixture};
 use crate::laws::Violation;
@@ -76,7 +77,7 @@ impl World {
                         self.round()?;
                     }
                 }
-                Scene::Rest => self.drain_channels()?,
+                Scene::Rest => self.drain_channels(self.clock.mono().0 + AGREEING_MICROS)?,
             }
         }
         self.heal()

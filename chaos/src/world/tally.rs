@@ -7,7 +7,7 @@ use std::fmt;
 use actors::codes::{Decline, Refusal};
 
 /// Declines that this commands can produce.
-const DECLINES: [Decline; 16] = [
+const DECLINES: [Decline; 23] = [
     Decline::InsufficientFunds,
     Decline::OverCap,
     Decline::LooksRepeated,
@@ -24,10 +24,17 @@ const DECLINES: [Decline; 16] = [
     Decline::AboveHold,
     Decline::TooManyHolds,
     Decline::NoAllowance,
+    Decline::FestivalPaused,
+    Decline::FestivalClosed,
+    Decline::OutsideHours,
+    Decline::VendorStopped,
+    Decline::ItemStopped,
+    Decline::StaleConfiguration,
+    Decline::BadConfiguration,
 ];
 
 /// Refusals that the engine and its actors can produce; malformed bytes end in the gateway.
-const REFUSALS: [Refusal; 20] = [
+const REFUSALS: [Refusal; 23] = [
     Refusal::Unauthenticated,
     Refusal::NotYourRole,
     Refusal::NotYourId,
@@ -48,6 +55,9 @@ const REFUSALS: [Refusal; 20] = [
     Refusal::AmountTooSmall,
     Refusal::SameWallet,
     Refusal::NotThisOffice,
+    Refusal::DeviceRevoked,
+    Refusal::TransfersOff,
+    Refusal::AllowancesOff,
 ];
 
 macro_rules! rows {
@@ -84,6 +94,11 @@ rows! {
     Fenced = "fault" "another owner writes to a shard",
     MailLost = "fault" "message between shards lost",
     MailTwice = "fault" "message between shards arrives twice",
+    PartLost = "fault" "part of a configuration lost",
+    PartTwice = "fault" "part of a configuration arrives twice",
+    PartReordered = "fault" "part of a configuration arrives behind a later one",
+    CrashStaged = "fault" "process ends between stage and adopt",
+    CrashApart = "fault" "process ends while only some shards have a version",
     Duplicate = "client" "same request again",
     OtherDoor = "client" "same request through another door",
     Late = "client" "request taken up after its sender left",
@@ -106,9 +121,20 @@ rows! {
     Returned = "code" "message sent back",
     Swept = "code" "stripe swept home",
     Expired = "code" "hold ended by its timer",
+    VersionAdopted = "code" "configuration version adopted by a shard",
+    ClosingSweep = "code" "stripe swept home after the festival closed",
     PaidOut = "code" "vendor paid out",
     AllowanceAsked = "code" "more of an allowance asked for",
     AllowanceReturned = "code" "what was left of an allowance went back",
+    RoleTaken = "code" "refused not_your_role, once allowed",
+    RoleGiven = "code" "applied in a role that was given",
+    TillTaken = "code" "refused wrong_till, once right",
+    TillGiven = "code" "sold at another till than at first",
+    PriceNew = "code" "sold at a new price",
+    PriceScheduled = "code" "sold after a scheduled change of a price",
+    PriceGrace = "code" "sold at the price before a scheduled change",
+    PriceGone = "code" "refused unknown_item_or_price, once right",
+    Reinstated = "code" "applied by a device that had been revoked",
     OpenedClean = "recovery" "opened, tail whole",
     TornTail = "recovery" "opened, torn tail cut",
     Reopened = "recovery" "reopened in the process after the store died",
