@@ -43,7 +43,7 @@ fn shift(record: &mut Record, from: usize, to: usize, minor: i64) {
 fn a_good_ledger_with_holds_passes_and_shows_what_is_held() {
     let report = holding().audit();
     assert_found(&report, &[], "the good ledger");
-    let guest = report.wallets.iter().find(|wallet| wallet.number.get() == GUEST).unwrap();
+    let guest = report.wallets.iter().find(|wallet| wallet.number.get() == guest(GUEST)).unwrap();
     assert_eq!((guest.purses, guest.held), ([2_750, 0, 0], 900));
     let balance = |kind| report.totals.iter().find(|total| total.kind == kind).map_or(0, Total::balance);
     assert_eq!(balance(AccountKind::WalletHeld), -900);
@@ -190,7 +190,7 @@ fn nothing_else_moves_what_is_held() {
             |ledger| {
                 let mut record = held(20, 500, 0);
                 let mut postings = record.entry.postings().to_vec();
-                postings[0].account.owner = 3;
+                postings[0].account.owner = guest(3);
                 record.entry = Entry::new(postings).unwrap();
                 ledger.push(1, record);
             },

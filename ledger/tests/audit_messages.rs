@@ -10,7 +10,7 @@ use audit_support::*;
 use ledger::account::AccountKind;
 use ledger::audit::{Rule, Total};
 use ledger::entry::Entry;
-use ledger::ids::{FestivalId, ShardId};
+use ledger::ids::{FestivalId, ShardId, WalletNumber};
 use ledger::record::{Body, Message, Record, Taken};
 
 /// Findings that name no record, for they are known only when everything was read.
@@ -47,9 +47,10 @@ fn a_good_correspondence_passes_and_is_counted() {
 
 /// A payout of what the sweep brought home, as record 19 of shard 1.
 fn paid_out(office: u64, amount: i64, posted: i64) -> Record {
+    let office = WalletNumber::new(office).unwrap();
     let moved =
         [posting(AccountKind::VendorHome, VENDOR, posted), posting(AccountKind::PayoutsDue, VENDOR, -posted)];
-    deed(office, id(501, 50), Body::PaidOut { amount }, &moved)
+    about(office, id(501, 50), Body::PaidOut { amount }, &moved)
 }
 
 #[test]
@@ -61,10 +62,9 @@ fn a_payout_is_decided_once_out_of_what_came_home() {
                 let first = paid_out(VENDOR, 2_350, 2_350);
                 ledger.push(1, first.clone());
                 ledger.push(1, cancel(&first, 19));
-                ledger.push(
-                    1,
-                    Record { envelope: open(VENDOR, id(501, 51)).envelope, ..paid_out(VENDOR, 9, 9) },
-                );
+                let mut part = paid_out(VENDOR, 9, 9);
+                part.envelope.request = Some(id(501, 51));
+                ledger.push(1, part);
             },
             &[],
         ),

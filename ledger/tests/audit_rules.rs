@@ -9,7 +9,7 @@ use audit_support::*;
 use ledger::account::{Account, AccountKind};
 use ledger::audit::Rule;
 use ledger::entry::{Entry, Posting};
-use ledger::ids::{At, Epoch, LedgerId, TillId, Version};
+use ledger::ids::{At, Epoch, LedgerId, Office, TillId, VendorId, Version, WalletNumber};
 use ledger::money::{BALANCE_LIMIT, Currency, VatRate};
 use ledger::record::{Body, Line, Record, Tax, Tender};
 
@@ -59,6 +59,40 @@ fn a_wallet_is_opened_once_in_its_shard() {
                 ledger.push(1, top_up);
             },
             &[next_1(Rule::Shard)],
+        ),
+    ]);
+}
+
+/// A guest with a vendor's number would pay out of the vendor's account.
+#[test]
+fn a_wallet_has_no_number_of_an_office() {
+    check(vec![
+        case(
+            "opened under the number of a vendor's office",
+            |ledger| {
+                let body = open(3, id(501, 11)).body;
+                let office = Office::Vendor(VendorId::new(17).unwrap()).number();
+                ledger.push(1, about(office, id(501, 11), body, &[]));
+            },
+            &[next_1(Rule::Opening)],
+        ),
+        case(
+            "opened under the last number that is kept for offices",
+            |ledger| {
+                let body = open(3, id(501, 11)).body;
+                let last = WalletNumber::new(Office::NUMBERS - 1).unwrap();
+                ledger.push(1, about(last, id(501, 11), body, &[]));
+            },
+            &[next_1(Rule::Opening)],
+        ),
+        case(
+            "opened under the first number that is not",
+            |ledger| {
+                let body = open(3, id(501, 11)).body;
+                let first = WalletNumber::new(Office::NUMBERS).unwrap();
+                ledger.push(0, about(first, id(501, 11), body, &[]));
+            },
+            &[],
         ),
     ]);
 }
@@ -322,8 +356,9 @@ fn time_epochs_and_versions() {
     ]);
 }
 
+/// What is changed later: `audit_configuration.rs`.
 #[test]
-fn configurations() {
+fn a_configuration_is_founded_whole_and_the_same_everywhere() {
     check(vec![
         case(
             "adopted with another hash than what was staged",
@@ -354,41 +389,6 @@ fn configurations() {
                 let (first, second) = (ledger.record(0, 1).body.clone(), ledger.record(0, 2).body.clone());
                 ledger.record(0, 1).body = second;
                 ledger.record(0, 2).body = first;
-            },
-            &[],
-        ),
-        case(
-            "adopted without being staged",
-            |ledger| {
-                ledger.push(1, adopted(2, 0, b""));
-            },
-            &[next_1(Rule::Configuration)],
-        ),
-        case(
-            "the version in force is staged again",
-            |ledger| {
-                ledger.push(1, staged(1, 0, b"the festival, "));
-            },
-            &[next_1(Rule::Configuration)],
-        ),
-        case(
-            "the version in force is adopted again",
-            |ledger| {
-                ledger.push(1, adopted(1, 2, b"the festival, encoded"));
-            },
-            &[next_1(Rule::Configuration)],
-        ),
-        case(
-            "a next version in both shards, its first part staged twice",
-            |ledger| {
-                for shard in [0, 1] {
-                    ledger.push(shard, staged(2, 0, b"thrown away"));
-                    ledger.push(shard, staged(2, 0, b"changed"));
-                    ledger.push(shard, adopted(2, 1, b"changed"));
-                }
-                let mut sold = purchase(3, id(41_395, 2), 0);
-                sold.envelope.configuration = Version::new(2);
-                ledger.push(1, sold);
             },
             &[],
         ),

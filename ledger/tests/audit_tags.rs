@@ -7,7 +7,7 @@ mod audit_support;
 use audit_support::messages::*;
 use audit_support::*;
 use ledger::audit::Rule;
-use ledger::ids::{FestivalId, TagNumber};
+use ledger::ids::{FestivalId, Office};
 use ledger::record::{Body, Message};
 
 /// Records after those of the good ledger: of shard 0 from 27 on, of shard 1 from 19 on.
@@ -95,6 +95,23 @@ fn a_tag_belongs_to_one_wallet() {
             &[in_0(Rule::Opening, 26)],
         ),
     ]);
+}
+
+/// A guest with such a band could ask for another configuration.
+#[test]
+fn a_tag_has_no_number_of_an_office() {
+    check_tags(vec![case(
+        "a tag that has the number of the festival's office",
+        |ledger| {
+            let mut record = paired(12, 3, 0, 1, 50);
+            let office = Office::Festival(FestivalId(1)).number();
+            record.envelope.wallet = Some(office);
+            let Message::Paired { tag, .. } = &mut mail(&mut record).sent[0].message else { panic!() };
+            *tag = office.as_tag();
+            ledger.push(1, record);
+        },
+        &[in_1(Rule::Pairing, 19)],
+    )]);
 }
 
 #[test]
@@ -244,7 +261,7 @@ fn a_wallet_acts_for_its_own_tags_and_a_blocked_one_pays_nothing() {
             "another tag is blocked than asked",
             |ledger| {
                 let mut record = tag_set(8, 3, true, 50);
-                record.body = Body::TagSet { tag: TagNumber::new(10).unwrap(), blocked: true };
+                record.body = Body::TagSet { tag: wallet(10).as_tag(), blocked: true };
                 ledger.push(1, record);
             },
             &[in_1(Rule::Pairing, 19)],

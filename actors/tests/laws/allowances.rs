@@ -11,6 +11,7 @@ use actors::command::Command;
 use actors::festival::Standing;
 use actors::mail::Receipt;
 use ledger::account::AccountKind;
+use ledger::ids::{FestivalId, Office};
 use ledger::record::{Body, Message, Record};
 use proptest::prelude::*;
 
@@ -136,7 +137,7 @@ fn the_end_of_the_festival_brings_everything_back_at_once() {
     }
     settle(&mut world);
     assert_eq!(world.tap(world::BAR, 1, 2, world::buy(1, 1)), APPLIED);
-    world.change(|settings, _| settings.standing = Standing::Closed);
+    close(&mut world);
     settle(&mut world);
     assert_eq!((paid(&world, 1), paid(&world, 2), paid(&world, 3)), (20_000 - 650, 0, 0));
     assert_eq!(stripe(&world, AccountKind::Transit), 0);
@@ -260,6 +261,29 @@ fn check_asking(history: &[Record]) {
     }
 }
 
+/// The organiser closes the festival: the shard of its office tells this one.
+fn close(world: &mut World) {
+    let closed = world.next_version(|settings, _| settings.standing = Standing::Closed);
+    let (version, whole) = (closed.version, closed.encode());
+    let mut parts = 0;
+    for bytes in whole.chunks(Message::MAX_PART) {
+        hear(world, &Message::ConfigurationPart { version, part: parts, bytes: bytes.to_vec() });
+        parts += 1;
+    }
+    let hash = *blake3::hash(&whole).as_bytes();
+    hear(world, &Message::ConfigurationOrder { version, parts, hash });
+}
+
+fn hear(world: &mut World, message: &Message) {
+    let office = Office::Festival(FestivalId(1)).number().shard(32);
+    let at = world.state.ledger_time(world.clock);
+    let number = world.state.channels().taken_from(office) + 1;
+    let Receipt::Record(record) = world.state.receive(at, office, number, message) else {
+        panic!("message {number} was not taken");
+    };
+    world.push(record);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
@@ -304,7 +328,7 @@ proptest! {
             world.quarantine(band, false);
         }
         if closes {
-            world.change(|settings, _| settings.standing = Standing::Closed);
+            close(&mut world);
         }
         settle(&mut world);
         prop_assert_eq!((total(&world), stripe(&world, AccountKind::Transit)), (before, 0));

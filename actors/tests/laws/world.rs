@@ -314,11 +314,16 @@ impl World {
 
     /// Adopts the next version, in which something differs from the festival of this module.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Settings, &mut Lists)) {
+        self.adopt(&self.next_version(change));
+    }
+
+    /// The next version, in which something differs from the festival of this module.
+    pub(crate) fn next_version(&self, change: impl FnOnce(&mut Settings, &mut Lists)) -> Festival {
         let (mut settings, mut lists) = (settings(), lists());
         let version = self.state.adopted().map_or(0, |adopted| adopted.version.get());
         settings.version = Version::new(version + 1).unwrap();
         change(&mut settings, &mut lists);
-        self.adopt(&Festival::new(settings, lists).unwrap());
+        Festival::new(settings, lists).unwrap()
     }
 
     pub(crate) fn fact(&mut self, body: Body) {

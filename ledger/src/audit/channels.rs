@@ -221,6 +221,7 @@ const fn has_mail(body: &Body) -> bool {
             | Body::Delivered { .. }
             | Body::DeadLettered { .. }
             | Body::Acknowledged { .. }
+            | Body::Told
     )
 }
 
@@ -440,7 +441,7 @@ fn incoming(shard: ShardId, record: &Record, taken: &Taken, message: &Message) -
     if record.decline.is_some() {
         return None;
     }
-    let (currency, amount) = message.money()?;
+    let Some((currency, amount)) = message.money() else { return moves_nothing(record) };
     let from = carried(message, taken.from, shard)?.account;
     let targets = match message {
         Message::Transfer { payee, .. } => [(AccountKind::WalletPaid, payee.get()); 2],
@@ -468,6 +469,12 @@ fn incoming(shard: ShardId, record: &Record, taken: &Taken, message: &Message) -
     };
     let right = targets.map(|(kind, owner)| moves(record, from, Account::new(kind, owner, currency), amount));
     right.into_iter().min_by_key(Option::is_some).flatten()
+}
+
+/// A message that carries no money moves none.
+fn moves_nothing(record: &Record) -> Option<Broken> {
+    (!record.entry.is_empty())
+        .then(|| (Rule::Sums, "moves money that its message does not carry".to_string()))
 }
 
 /// Whether a record moves `amount` from one account to another and nothing else.

@@ -269,6 +269,7 @@ impl History {
     fn open(&mut self, deed: &Deed<'_>, check: u64, festival: u16, found: &mut Found<'_>) {
         let free = self.claim(deed, Effect::Opened, found);
         self.check_tag(deed, check, found);
+        no_office(deed, Rule::Opening, found);
         self.tags.open(deed.wallet, found);
         let Some(wallet) = self.wallets.at(deed.index).filter(|_| free) else { return };
         if wallet.open {
@@ -280,6 +281,7 @@ impl History {
     fn pair(&mut self, deed: &Deed<'_>, check: u64, wallet: WalletNumber, found: &mut Found<'_>) {
         self.claim(deed, Effect::Paired, found);
         self.check_tag(deed, check, found);
+        no_office(deed, Rule::Pairing, found);
         let open = self.wallets.at(deed.index).is_some_and(|own| own.open);
         self.tags.give(deed.wallet, wallet, open, found);
     }
@@ -410,6 +412,9 @@ impl History {
         if matches!(known.effect, Effect::Paired | Effect::TagSet) && !declined {
             found.say(Rule::Cancel, || format!("takes back {id}, by which others know a tag"));
         }
+        if known.effect == Effect::Configured && !declined {
+            found.say(Rule::Cancel, || format!("takes back {id}, by which a configuration was changed"));
+        }
         if known.effect == Effect::Released && !declined {
             found.say(Rule::Cancel, || format!("takes back {id}, which gave back what was held"));
         }
@@ -458,6 +463,14 @@ fn taken(deed: &Deed<'_>, known: &Known, found: &mut Found<'_>) {
     match closed {
         Some(how) => found.say(Rule::Closed, || format!("{id}, of record {before}, was {how}")),
         None => found.say(Rule::Repeated, || format!("{id} was used by record {before}")),
+    }
+}
+
+/// A wallet, or a tag, that had the number of an office would act for it: with a vendor's, it would pay out
+/// of the vendor's account.
+fn no_office(deed: &Deed<'_>, rule: Rule, found: &mut Found<'_>) {
+    if deed.wallet.get() < Office::NUMBERS {
+        found.say(rule, || format!("{} is a number of offices", deed.wallet));
     }
 }
 

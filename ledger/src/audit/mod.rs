@@ -14,6 +14,7 @@
 mod allowances;
 mod balances;
 mod channels;
+mod configuration;
 mod finding;
 mod history;
 mod holds;
@@ -33,13 +34,13 @@ pub use report::Report;
 pub use wallets::Wallet;
 
 use crate::block::{Block, Head, Header, PROLOGUE_BYTES};
-use crate::ids::{At, RecordNumber, ShardId, Version};
+use crate::ids::{At, RecordNumber, ShardId};
 use crate::journal::Replay;
 use crate::record::leb::{ReadError, Reader};
-use crate::record::{Body, CodecError, DeclineCode, Genesis, Kind, Message, Prologue, Record, decode};
+use crate::record::{Body, CodecError, DeclineCode, Genesis, Kind, Prologue, Record, decode};
 use finding::Kept;
 use history::{Found, History};
-use shard::{Broken, Shard};
+use shard::Shard;
 
 /// Heads known from elsewhere (a checkpoint, a terminal's cut, an earlier audit). A journal that
 /// ends before one of them, or has another block there, has lost its tail.
@@ -64,7 +65,7 @@ pub struct Auditor {
     known: Vec<(ShardId, Head)>,
     shards: Vec<Shard>,
     genesis: Option<Genesis>,
-    configurations: BTreeMap<Version, [u8; 32]>,
+    versions: configuration::Versions,
     balances: balances::Balances,
     channels: channels::Channels,
     allowances: allowances::Allowances,
@@ -87,7 +88,7 @@ impl Auditor {
             known: known.to_vec(),
             shards: Vec::new(),
             genesis: None,
-            configurations: BTreeMap::new(),
+            versions: configuration::Versions::default(),
             balances: balances::Balances::default(),
             channels: channels::Channels::default(),
             allowances: allowances::Allowances::default(),
@@ -289,31 +290,14 @@ impl Auditor {
         if opened.is_some() || number == header.first {
             found.say_if(shard.opened_epoch(opened, header));
         }
-        // A request to the festival's office is decided under what is in force, before it changes that.
-        if is_configuration(record.body.kind()) && record.envelope.request.is_some() {
+        // Before it changes what is in force: a request to the festival's office is decided under that.
+        let kind = record.body.kind();
+        let asked = is_configuration(kind) && record.envelope.request.is_some();
+        if asked || is_decided(kind) || is_message(kind) {
             found.say_if(shard.versions(&record.envelope));
         }
-        match &record.body {
-            Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. }
-                if record.decline.is_some() => {}
-            Body::ConfigurationStaged { version, part, bytes } => {
-                found.say_if(shard.stage(*version, *part, bytes));
-            }
-            Body::ConfigurationAdopted { version, parts, hash } => {
-                found.say_if(shard.adopt(*version, *parts, hash));
-                found.say_if(same_everywhere(&mut self.configurations, *version, hash));
-            }
-            Body::Delivered { message } if is_of_configuration(message) => {
-                found.say_if(shard.versions(&record.envelope));
-                found.say_if(shard.told(message));
-                if let Message::ConfigurationOrder { version, hash, .. } = message {
-                    found.say_if(same_everywhere(&mut self.configurations, *version, hash));
-                }
-            }
-            body if is_decided(body.kind()) || is_message(body.kind()) => {
-                found.say_if(shard.versions(&record.envelope));
-            }
-            _ => {}
+        for broken in shard.configuration.take(header.shard, record, &mut self.versions) {
+            found.say_if(broken);
         }
         self.check_genesis(header, number, record, place);
     }
@@ -443,20 +427,6 @@ const fn is_decided(kind: Kind) -> bool {
 /// Kinds by which a configuration is founded, or changed at the festival's office.
 const fn is_configuration(kind: Kind) -> bool {
     matches!(kind, Kind::ConfigurationStaged | Kind::ConfigurationAdopted)
-}
-
-const fn is_of_configuration(message: &Message) -> bool {
-    matches!(message, Message::ConfigurationPart { .. } | Message::ConfigurationOrder { .. })
-}
-
-/// A version says the same in all shards.
-fn same_everywhere(
-    known: &mut BTreeMap<Version, [u8; 32]>,
-    version: Version,
-    hash: &[u8; 32],
-) -> Option<Broken> {
-    let other = known.entry(version).or_insert(*hash) != hash;
-    other.then(|| (Rule::Configuration, format!("another shard adopted another version {version}")))
 }
 
 /// Kinds that carry money or facts between shards.

@@ -1,12 +1,11 @@
 //! What is known of one shard while its blocks go by: its place in the chain (L7), its time, its
 //! epoch (L8), its configuration. Computed here from the bytes, not taken from `block`'s checks.
 
-use std::collections::BTreeMap;
-
+use super::configuration::Configuration;
 use super::finding::Rule;
 use crate::block::{Block, Head, Header};
 use crate::ids::{At, Epoch, RecordNumber, Version};
-use crate::record::{Envelope, Message, Record};
+use crate::record::{Envelope, Record};
 
 /// A rule and in what way it was broken.
 pub(super) type Broken = (Rule, String);
@@ -21,11 +20,9 @@ pub(super) struct Shard {
     /// A block's epoch rose and its opening record is still to come.
     opening: bool,
     last_at: Option<At>,
-    adopted: Option<Version>,
+    pub(super) configuration: Configuration,
     catalogue: Option<Version>,
     policy: Option<Version>,
-    /// Parts on their way to be adopted; one that is staged again takes the place of the first.
-    staged: BTreeMap<(Version, u16), Box<[u8]>>,
 }
 
 impl Shard {
@@ -35,10 +32,9 @@ impl Shard {
             stopped: false,
             opening: false,
             last_at: None,
-            adopted: None,
+            configuration: Configuration::default(),
             catalogue: None,
             policy: None,
-            staged: BTreeMap::new(),
         }
     }
 
@@ -92,9 +88,9 @@ impl Shard {
 
     /// A decision names the configuration in force; its catalogue and policy never go back.
     pub(super) fn versions(&mut self, envelope: &Envelope) -> Option<Broken> {
-        let named = envelope.configuration;
-        if named != self.adopted {
-            let (named, adopted) = (show(named), show(self.adopted));
+        let (named, adopted) = (envelope.configuration, self.configuration.adopted());
+        if named != adopted {
+            let (named, adopted) = (show(named), show(adopted));
             return Some((
                 Rule::Version,
                 format!("decided under configuration {named}, {adopted} is in force"),
@@ -109,54 +105,6 @@ impl Shard {
                 let text = format!("{what} {} after {what} {}", show(now), show(before));
                 return Some((Rule::Version, text));
             }
-        }
-        None
-    }
-
-    /// Takes in a part of a version that is not in force.
-    pub(super) fn stage(&mut self, version: Version, part: u16, bytes: &[u8]) -> Option<Broken> {
-        if self.adopted.is_some_and(|adopted| version <= adopted) {
-            let text = format!("stages version {version}, which is not newer than the one in force");
-            return Some((Rule::Configuration, text));
-        }
-        self.staged.insert((version, part), bytes.into());
-        None
-    }
-
-    /// What another shard tells of a version: an old one is taken and changes nothing.
-    pub(super) fn told(&mut self, message: &Message) -> Option<Broken> {
-        match message {
-            Message::ConfigurationPart { version, part, bytes } if self.adopted < Some(*version) => {
-                self.stage(*version, *part, bytes)
-            }
-            Message::ConfigurationOrder { version, parts, hash } if self.adopted < Some(*version) => {
-                self.adopt(*version, *parts, hash)
-            }
-            _ => None,
-        }
-    }
-
-    /// Brings a version into force; what is adopted must be what was staged.
-    pub(super) fn adopt(&mut self, version: Version, parts: u16, hash: &[u8; 32]) -> Option<Broken> {
-        let fell = self.adopted.replace(version).is_some_and(|before| version <= before);
-        let staged = (0..parts).map_while(|part| self.staged.remove(&(version, part)));
-        let (mut hasher, mut found) = (blake3::Hasher::new(), 0_u16);
-        for part in staged {
-            hasher.update(&part);
-            found = found.saturating_add(1);
-        }
-        let left = self.staged.keys().any(|(staged, _)| *staged == version);
-        self.staged.retain(|(staged, _), _| *staged > version);
-        let wrong = |text| Some((Rule::Configuration, text));
-        if fell {
-            return wrong(format!("version {version} is not newer than the one in force"));
-        }
-        if parts == 0 || found < parts {
-            return wrong(format!("part {found} of version {version} was not staged"));
-        }
-        if hasher.finalize().as_bytes() != hash {
-            let more = if left { ", which had more parts" } else { "" };
-            return wrong(format!("version {version} is not what was staged{more}: the hash differs"));
         }
         None
     }

@@ -1,16 +1,12 @@
 //! A good ledger in which wallet 2 of shard 0 keeps wallet 3 of shard 1 in money: the records by hand.
 
 use ledger::account::AccountKind;
-use ledger::ids::{FestivalId, WalletNumber};
+use ledger::ids::FestivalId;
 use ledger::money::Currency;
 use ledger::record::{Body, Message, Record};
 
 use super::messages::{delivered, filled, mail, sent, transfer, transit};
-use super::{Ledger, decline, deed, good, id, posting, purchase, versions};
-
-fn wallet(number: u64) -> WalletNumber {
-    WalletNumber::new(number).unwrap()
-}
+use super::{Ledger, decline, deed, good, id, posting, purchase, versions, wallet};
 
 fn home(wallet: u64) -> u16 {
     u16::try_from(wallet % 2).unwrap()

@@ -2,11 +2,11 @@
 
 use ledger::account::AccountKind;
 use ledger::entry::Entry;
-use ledger::ids::{FestivalId, ShardId, TagNumber, VendorId, WalletNumber};
+use ledger::ids::{FestivalId, ShardId, TagNumber, VendorId};
 use ledger::money::Currency;
 use ledger::record::{Body, Envelope, Mail, Message, Record, Sent, Taken};
 
-use super::{Ledger, Tender, VENDOR, decline, deed, good, id, open, posting, top_up, versions};
+use super::{Ledger, Tender, VENDOR, decline, deed, good, id, open, posting, top_up, versions, wallet};
 
 /// The code of a return that nobody could decide.
 pub const UNDELIVERABLE: u8 = 13;
@@ -16,10 +16,6 @@ pub const OVER_CAP: u8 = 2;
 /// The owner of the money on its way from one shard to another.
 pub fn transit(from: u16, to: u16) -> u64 {
     u64::from(from) << 16 | u64::from(to)
-}
-
-fn wallet(number: u64) -> WalletNumber {
-    WalletNumber::new(number).unwrap()
 }
 
 pub fn transfer(payer: u64, payee: u64, amount: i64) -> Message {
@@ -76,7 +72,7 @@ pub fn delivered(
     moved: &[(AccountKind, u64, i64)],
 ) -> Record {
     let postings = moved.iter().map(|(kind, owner, minor)| posting(*kind, *owner, *minor));
-    let envelope = Envelope { wallet: of.and_then(WalletNumber::new), ..versions() };
+    let envelope = Envelope { wallet: of.map(wallet), ..versions() };
     let entry = Entry::new(postings).unwrap();
     let record = Record { entry, envelope, ..super::fact(Body::Delivered { message }) };
     with_mail(record, Some(taken), None)
@@ -139,15 +135,20 @@ pub fn acknowledged(to: u16, up_to: u64) -> Record {
     Record { envelope: versions(), ..super::fact(Body::Acknowledged { to: ShardId(to), up_to }) }
 }
 
+/// The tag whose place another takes; 0 for none.
+fn old_tag(number: u64) -> Option<TagNumber> {
+    (number > 0).then(|| wallet(number).as_tag())
+}
+
 pub fn pairing(tag: u64, wallet_number: u64, replaces: u64) -> Message {
     let (tag, check) = (wallet(tag).as_tag(), tag ^ 0xff);
-    let (wallet, replaces) = (wallet(wallet_number), TagNumber::new(replaces));
+    let (wallet, replaces) = (wallet(wallet_number), old_tag(replaces));
     Message::Paired { festival: FestivalId(1), tag, check, wallet, replaces }
 }
 
 /// A tag gives itself to a wallet by message `number` of its channel.
 pub fn paired(tag: u64, of: u64, replaces: u64, number: u64, counter: u64) -> Record {
-    let body = Body::TagPaired { check: tag ^ 0xff, wallet: wallet(of), replaces: TagNumber::new(replaces) };
+    let body = Body::TagPaired { check: tag ^ 0xff, wallet: wallet(of), replaces: old_tag(replaces) };
     let message = sent(home(of), number, pairing(tag, of, replaces));
     with_mail(deed(tag, id(501, counter), body, &[]), None, Some(message))
 }
@@ -193,12 +194,12 @@ pub fn with_tags() -> Ledger {
 
 /// A record of a wallet for which another tag than its first stood.
 pub fn by_tag(tag: u64, mut record: Record) -> Record {
-    record.envelope.tag = TagNumber::new(tag);
+    record.envelope.tag = Some(wallet(tag).as_tag());
     record
 }
 
 pub fn tag_set(tag: u64, of: u64, blocked: bool, counter: u64) -> Record {
-    let body = Body::TagSet { tag: TagNumber::new(tag).unwrap(), blocked };
+    let body = Body::TagSet { tag: wallet(tag).as_tag(), blocked };
     by_tag(tag, deed(of, id(501, counter), body, &[]))
 }
 
