@@ -1,57 +1,23 @@
 //! `fanfare festival` against a whole server: what an organiser changes while people stand at the bars.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+mod support;
 
-use actors::festival::Festival;
 use gateway::commands::festival::{Applied, Client, apply, describe};
-use gateway::commands::init::{Founding, init};
 use gateway::commands::verify;
 use gateway::festival_file;
-use gateway::limits::Limits;
-use gateway::server::{Config, Server};
+use gateway::server::Server;
 use ledger::ids::{At, Version};
-use ledger::journal::embedded::MIN_SEGMENT;
-use wire::{
-    Decline, Fetch, FrameKind, Hello, Line, Notice, Outcome, Own, Refusal, Request, RequestId,
-    RequestsWriter, Slice, Tender, Uid, Welcome, What,
-};
-
-const EXAMPLE: &str = include_str!("../../deploy/festival.example.toml");
-const NOW: At = At(1_780_272_000_000_000);
-const BAR: u32 = 1;
-const PIZZA: u32 = 2;
-const DESK: u32 = 3;
-const OFFICE: u32 = 5;
-
-fn founded() -> tempfile::TempDir {
-    let parent = tempfile::tempdir().unwrap();
-    let founding = Founding { shards: 4, segment_bytes: 2 * MIN_SEGMENT, at: NOW };
-    init(&parent.path().join("ledger"), &file(&[]), &founding).unwrap();
-    parent
-}
-
-fn start(parent: &Path, loops: u16) -> Server {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let dir = parent.join("ledger");
-    let config = Config { dir, plain: any, http: any, loops, limits: Limits::default() };
-    Server::start(config, |_| {}).unwrap()
-}
-
-/// The example with replacements.
-fn file(changes: &[(&str, &str)]) -> Festival {
-    let mut text = EXAMPLE.to_owned();
-    for (from, to) in changes {
-        assert!(text.contains(from), "the example has no {from:?}");
-        text = text.replacen(from, to, 1);
-    }
-    festival_file::parse(&text, NOW).unwrap()
-}
+use support::server::{Terminal, desk, file, founded, lager, start, uid};
+use support::{BAR, DESK, EXAMPLE, NOW, OFFICE, PIZZA};
+use wire::{Decline, FrameKind, Notice, Outcome, Refusal, Request, Tender, What};
 
 /// Brings a file into force; what became of it, and what was shown.
-fn applied(server: &Server, device: u32, file: &Festival) -> Result<(Applied, String), String> {
+fn applied(
+    server: &Server,
+    device: u32,
+    file: &actors::festival::Festival,
+) -> Result<(Applied, String), String> {
     let told = |error: gateway::commands::Failure| error.to_string();
     let mut client = Client::connect(server.address(), 1, device).map_err(told)?;
     let mut out = Vec::new();
@@ -61,76 +27,6 @@ fn applied(server: &Server, device: u32, file: &Festival) -> Result<(Applied, St
 
 fn version(number: u32) -> Version {
     Version::new(number).unwrap()
-}
-
-struct Terminal {
-    stream: TcpStream,
-    device: u32,
-}
-
-impl Terminal {
-    fn connect(server: &Server, device: u32) -> (Self, FrameKind, Vec<u8>) {
-        let mut terminal = Self { stream: TcpStream::connect(server.address()).unwrap(), device };
-        let mut out = Vec::new();
-        Hello::new(1, device).push(&mut out).unwrap();
-        terminal.stream.write_all(&out).unwrap();
-        let (kind, _, body) = terminal.frame();
-        (terminal, kind, body)
-    }
-
-    fn welcomed(server: &Server, device: u32) -> (Self, Welcome) {
-        let (terminal, kind, body) = Self::connect(server, device);
-        assert_eq!(kind, FrameKind::Welcome);
-        (terminal, Welcome::parse(&body).unwrap())
-    }
-
-    fn frame(&mut self) -> (FrameKind, u16, Vec<u8>) {
-        let mut head = [0; 16];
-        self.stream.read_exact(&mut head).unwrap();
-        let header = wire::parse_header(&head).unwrap().unwrap();
-        let mut body = vec![0; header.length as usize];
-        self.stream.read_exact(&mut body).unwrap();
-        (header.kind, header.count, body)
-    }
-
-    fn tap(&mut self, request: Request<'_>) -> Outcome {
-        let mut out = Vec::new();
-        let mut frame = RequestsWriter::begin(&mut out);
-        assert!(frame.push(&request));
-        frame.finish().unwrap();
-        self.stream.write_all(&out).unwrap();
-        let (kind, count, body) = self.frame();
-        assert_eq!(kind, FrameKind::Answers);
-        wire::answers(&body, count).unwrap().next().unwrap().unwrap().outcome()
-    }
-
-    fn noticed(&mut self) -> Notice {
-        let (kind, _, body) = self.frame();
-        assert_eq!(kind, FrameKind::Notice);
-        Notice::parse(&body).unwrap()
-    }
-
-    fn fetch(&mut self, what: What) -> (u16, Option<Own>) {
-        let mut out = Vec::new();
-        Fetch { version: 0, offset: 0, what: what.number() }.push(&mut out).unwrap();
-        self.stream.write_all(&out).unwrap();
-        let (kind, _, body) = self.frame();
-        assert_eq!(kind, FrameKind::Configuration);
-        let slice = Slice::parse(&body).unwrap();
-        (slice.code, Own::decode(slice.bytes))
-    }
-
-    fn id(&self, counter: u64) -> RequestId {
-        RequestId::new(self.device, counter).unwrap()
-    }
-}
-
-fn uid(band: u8) -> Uid {
-    Uid::new(&[4, band, 3, 4, 5, 6, 7]).unwrap()
-}
-
-fn lager(price: u32) -> [Line; 1] {
-    [Line { item: 1, quantity: 1, unit_price: price }]
 }
 
 /// A bar that sells at yesterday's prices all evening, or stands still until someone walks over.
@@ -143,10 +39,7 @@ fn a_change_is_in_force_everywhere_and_every_terminal_is_told() {
         assert_eq!(welcome.configuration, 1);
         let (mut desk, _) = Terminal::welcomed(&server, DESK);
         for band in 1..=8 {
-            let counter = u64::from(band) * 2;
-            assert_eq!(desk.tap(Request::open_wallet(desk.id(counter), uid(band))), Outcome::Applied);
-            let top_up = Request::top_up(desk.id(counter + 1), uid(band), 5_000, Tender::Cash);
-            assert_eq!(desk.tap(top_up), Outcome::Applied);
+            desk.fund(u64::from(band) * 2, band, 5_000);
         }
         let changed =
             file(&[("price = \"6.50\"", "price = \"7.00\""), ("name = \"Pizza 1\"", "name = \"Pizza\"")]);
@@ -166,9 +59,9 @@ fn a_change_is_in_force_everywhere_and_every_terminal_is_told() {
         let (old_price, new_price) = (lager(650), lager(700));
         for band in 1..=8 {
             let old = Request::purchase(bar.id(u64::from(band) * 2), uid(band), &old_price);
-            assert_eq!(bar.tap(old), Outcome::Refused(Refusal::UnknownItemOrPrice));
+            assert_eq!(bar.outcome(old), Outcome::Refused(Refusal::UnknownItemOrPrice));
             let new = Request::purchase(bar.id(u64::from(band) * 2 + 1), uid(band), &new_price);
-            assert_eq!(bar.tap(new), Outcome::Applied);
+            assert_eq!(bar.outcome(new), Outcome::Applied);
         }
         server.stop().unwrap();
         let verified = verify::verify(&parent.path().join("ledger")).unwrap();
@@ -199,17 +92,15 @@ fn repeated_it_changes_nothing_and_a_restart_does_not_fall_back() {
 fn a_revoked_device_is_refused_on_its_open_connection_and_not_welcomed_again() {
     let parent = founded();
     let server = start(parent.path(), 1);
-    let (mut desk, _) = Terminal::welcomed(&server, DESK);
+    let _desk = desk(&server);
     let (mut bar, _) = Terminal::welcomed(&server, BAR);
-    assert_eq!(desk.tap(Request::open_wallet(desk.id(1), uid(1))), Outcome::Applied);
-    assert_eq!(desk.tap(Request::top_up(desk.id(2), uid(1), 5_000, Tender::Cash)), Outcome::Applied);
-    assert_eq!(bar.tap(Request::purchase(bar.id(1), uid(1), &lager(650))), Outcome::Applied);
+    assert_eq!(bar.outcome(Request::purchase(bar.id(1), uid(1), &lager(650))), Outcome::Applied);
     let revoked = file(&[("number = 1\ntill = 1\n", "number = 1\nrevoked = true\ntill = 1\n")]);
     applied(&server, OFFICE, &revoked).unwrap();
     assert_eq!(bar.noticed(), Notice::Configuration(2));
     let refused = Outcome::Refused(Refusal::DeviceRevoked);
-    assert_eq!(bar.tap(Request::purchase(bar.id(2), uid(1), &lager(650))), refused);
-    assert_eq!(bar.tap(Request::cancel(bar.id(1), uid(1))), refused);
+    assert_eq!(bar.outcome(Request::purchase(bar.id(2), uid(1), &lager(650))), refused);
+    assert_eq!(bar.outcome(Request::cancel(bar.id(1), uid(1))), refused);
     let (_, kind, body) = Terminal::connect(&server, BAR);
     assert_eq!(
         (kind, wire::Fault::parse(&body).unwrap().code),
@@ -223,20 +114,18 @@ fn a_revoked_device_is_refused_on_its_open_connection_and_not_welcomed_again() {
 fn a_paused_festival_takes_no_money_and_gives_it_back() {
     let parent = founded();
     let server = start(parent.path(), 1);
-    let (mut desk, _) = Terminal::welcomed(&server, DESK);
+    let mut desk = desk(&server);
     let (mut bar, _) = Terminal::welcomed(&server, BAR);
-    assert_eq!(desk.tap(Request::open_wallet(desk.id(1), uid(1))), Outcome::Applied);
-    assert_eq!(desk.tap(Request::top_up(desk.id(2), uid(1), 5_000, Tender::Cash)), Outcome::Applied);
-    assert_eq!(bar.tap(Request::purchase(bar.id(1), uid(1), &lager(650))), Outcome::Applied);
+    assert_eq!(bar.outcome(Request::purchase(bar.id(1), uid(1), &lager(650))), Outcome::Applied);
     applied(&server, OFFICE, &file(&[("standing = \"open\"", "standing = \"paused\"")])).unwrap();
     assert_eq!((bar.noticed(), desk.noticed()), (Notice::Configuration(2), Notice::Configuration(2)));
     let paused = Outcome::Declined(Decline::FestivalPaused);
-    assert_eq!(bar.tap(Request::purchase(bar.id(2), uid(1), &lager(650))), paused);
-    assert_eq!(desk.tap(Request::top_up(desk.id(3), uid(1), 500, Tender::Cash)), paused);
-    assert_eq!(desk.tap(Request::void(desk.id(4), uid(1), bar.id(1), 7)), Outcome::Applied);
+    assert_eq!(bar.outcome(Request::purchase(bar.id(2), uid(1), &lager(650))), paused);
+    assert_eq!(desk.outcome(Request::top_up(desk.id(3), uid(1), 500, Tender::Cash)), paused);
+    assert_eq!(desk.outcome(Request::void(desk.id(4), uid(1), bar.id(1), 7)), Outcome::Applied);
     applied(&server, OFFICE, &file(&[])).unwrap();
     assert_eq!(bar.noticed(), Notice::Configuration(3));
-    assert_eq!(bar.tap(Request::purchase(bar.id(3), uid(1), &lager(650))), Outcome::Applied);
+    assert_eq!(bar.outcome(Request::purchase(bar.id(3), uid(1), &lager(650))), Outcome::Applied);
     server.stop().unwrap();
 }
 
@@ -280,14 +169,12 @@ fn another_day_is_no_change() {
 fn a_device_given_another_till_sells_there_on_its_open_connection() {
     let parent = founded();
     let server = start(parent.path(), 1);
-    let (mut desk, _) = Terminal::welcomed(&server, DESK);
+    let _desk = desk(&server);
     let (mut pizza, _) = Terminal::welcomed(&server, PIZZA);
-    assert_eq!(desk.tap(Request::open_wallet(desk.id(1), uid(1))), Outcome::Applied);
-    assert_eq!(desk.tap(Request::top_up(desk.id(2), uid(1), 5_000, Tender::Cash)), Outcome::Applied);
     let moved = file(&[("number = 2\ntill = 2\n", "number = 2\ntill = 1\n")]);
     applied(&server, OFFICE, &moved).unwrap();
     assert_eq!(pizza.noticed(), Notice::Configuration(2));
     assert_eq!(pizza.fetch(What::Own).1.map(|own| (own.till, own.items.len())), Some((1, 2)));
-    assert_eq!(pizza.tap(Request::purchase(pizza.id(1), uid(1), &lager(650))), Outcome::Applied);
+    assert_eq!(pizza.outcome(Request::purchase(pizza.id(1), uid(1), &lager(650))), Outcome::Applied);
     server.stop().unwrap();
 }

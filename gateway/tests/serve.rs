@@ -1,80 +1,15 @@
 //! A whole server over a real directory: its threads, its HTTP, its orderly end.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 
-use gateway::commands::init::{Founding, init};
-use gateway::festival_file;
-use gateway::limits::Limits;
 use gateway::server::{Config, ServeError, Server};
-use ledger::ids::At;
-use ledger::journal::embedded::MIN_SEGMENT;
-use wire::{FrameKind, Hello, Line, Outcome, Request, RequestId, RequestsWriter, Tender, Uid};
-
-const EXAMPLE: &str = include_str!("../../deploy/festival.example.toml");
-
-fn founded() -> tempfile::TempDir {
-    let parent = tempfile::tempdir().unwrap();
-    let at = At(1_780_272_000_000_000);
-    let festival = festival_file::parse(EXAMPLE, at).unwrap();
-    let founding = Founding { shards: 4, segment_bytes: 2 * MIN_SEGMENT, at };
-    init(&parent.path().join("ledger"), &festival, &founding).unwrap();
-    parent
-}
-
-fn config(parent: &Path, loops: u16) -> Config {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Config { dir: parent.join("ledger"), plain: any, http: any, loops, limits: Limits::default() }
-}
-
-fn start(parent: &Path, loops: u16) -> Server {
-    Server::start(config(parent, loops), |notice| {
-        assert!(!matches!(notice, engine::supervise::Notice::GaveUp(_)), "{notice:?}");
-    })
-    .unwrap()
-}
-
-struct Terminal {
-    stream: TcpStream,
-    device: u32,
-}
-
-impl Terminal {
-    fn connect(server: &Server, device: u32) -> Self {
-        let mut terminal = Self { stream: TcpStream::connect(server.address()).unwrap(), device };
-        let mut out = Vec::new();
-        Hello::new(1, device).push(&mut out).unwrap();
-        terminal.stream.write_all(&out).unwrap();
-        assert_eq!(terminal.frame().0, FrameKind::Welcome);
-        terminal
-    }
-
-    fn frame(&mut self) -> (FrameKind, u16, Vec<u8>) {
-        let mut head = [0; 16];
-        self.stream.read_exact(&mut head).unwrap();
-        let header = wire::parse_header(&head).unwrap().unwrap();
-        let mut body = vec![0; header.length as usize];
-        self.stream.read_exact(&mut body).unwrap();
-        (header.kind, header.count, body)
-    }
-
-    fn tap(&mut self, request: Request<'_>) -> wire::Answer {
-        let mut out = Vec::new();
-        let mut frame = RequestsWriter::begin(&mut out);
-        assert!(frame.push(&request));
-        frame.finish().unwrap();
-        self.stream.write_all(&out).unwrap();
-        let (kind, count, body) = self.frame();
-        assert_eq!(kind, FrameKind::Answers);
-        wire::answers(&body, count).unwrap().next().unwrap().unwrap()
-    }
-
-    fn id(&self, counter: u64) -> RequestId {
-        RequestId::new(self.device, counter).unwrap()
-    }
-}
+use support::server::{Terminal, config, founded, lager, start, uid};
+use support::{BAR, DESK};
+use wire::{FrameKind, Outcome, Request};
 
 fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -84,30 +19,18 @@ fn get(address: SocketAddr, path: &str) -> String {
     text
 }
 
-/// The example festival's desk and first bar.
-const DESK: u32 = 3;
-const BAR: u32 = 1;
-
-fn uid(band: u8) -> Uid {
-    Uid::new(&[4, band, 3, 4, 5, 6, 7]).unwrap()
-}
-
 #[test]
 fn what_was_sold_is_there_after_an_orderly_restart() {
     let parent = founded();
     for (start_number, loops) in [(1, 2), (2, 1)] {
         let server = start(parent.path(), loops);
-        let mut desk = Terminal::connect(&server, DESK);
-        let mut bar = Terminal::connect(&server, BAR);
-        let lines = [Line { item: 1, quantity: 1, unit_price: 650 }];
+        let (mut desk, _) = Terminal::welcomed(&server, DESK);
+        let (mut bar, _) = Terminal::welcomed(&server, BAR);
         for band in 1..=20 {
             let counter = u64::from(band) * 2;
             // After the restart all of these are retries, and get their first answers.
-            let opened = desk.tap(Request::open_wallet(desk.id(counter), uid(band)));
-            assert_eq!(opened.outcome(), Outcome::Applied);
-            let topped = desk.tap(Request::top_up(desk.id(counter + 1), uid(band), 2_000, Tender::Cash));
-            assert_eq!((topped.outcome(), topped.balance), (Outcome::Applied, 2_000));
-            let bought = bar.tap(Request::purchase(bar.id(counter), uid(band), &lines));
+            desk.fund(counter, band, 2_000);
+            let bought = bar.tap(Request::purchase(bar.id(counter), uid(band), &lager(650)));
             assert_eq!((bought.outcome(), bought.balance), (Outcome::Applied, 1_350));
         }
         assert!(get(server.http(), "/health/live").starts_with("HTTP/1.1 200"));

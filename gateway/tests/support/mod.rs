@@ -1,6 +1,8 @@
 //! A ledger in a temporary directory and a server's own way of writing to it, without a socket.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod server;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use actors::address::{Keys, Tag};
 use actors::answer::Verdict;
 use actors::command::{Command, Request};
 use actors::festival::Festival;
+use actors::mail::Receipt;
 use actors::shard_state::{Decision, Evidence, Now, ShardState};
 use gateway::commands::init::{Founding, init};
 use gateway::directory::Directory;
@@ -16,7 +19,7 @@ use ledger::block::{Draft, Head};
 use ledger::ids::{At, DeviceNumber, Epoch, LedgerId, OperatorId, RequestId, ShardId, TillId, WalletNumber};
 use ledger::journal::embedded::{Log, LogConfig, MIN_SEGMENT, OsDisk, Step};
 use ledger::journal::{Event, Journal};
-use ledger::record::{Body, Envelope, Mode, Record, Tender};
+use ledger::record::{Body, Envelope, Message, Mode, Record, Tender};
 
 pub(crate) const NOW: At = At(1_780_272_000_000_000);
 pub(crate) const SHARDS: u16 = 4;
@@ -27,6 +30,7 @@ pub(crate) const BAR: u32 = 1;
 pub(crate) const PIZZA: u32 = 2;
 pub(crate) const DESK: u32 = 3;
 pub(crate) const SUPERVISOR: u32 = 4;
+pub(crate) const OFFICE: u32 = 5;
 
 /// The festival of `deploy/festival.example.toml`, open for business.
 pub(crate) struct Site {
@@ -49,9 +53,24 @@ struct Shard {
 
 impl Site {
     pub(crate) fn new() -> Self {
+        Self::of(EXAMPLE)
+    }
+
+    /// The example, with what is off in it: transfers, allowances, and holds of up to an hour.
+    pub(crate) fn with_everything() -> Self {
+        let on = |text: &str, name: &str, value: &str| {
+            let (before, rest) = text.split_once(&format!("\n{name} = ")).unwrap();
+            let (_, after) = rest.split_once('#').unwrap();
+            format!("{before}\n{name} = {value} #{after}")
+        };
+        let text = on(&on(EXAMPLE, "transfers", "true"), "allowances", "true");
+        Self::of(&on(&text, "most_hold_seconds", "3600"))
+    }
+
+    fn of(festival: &str) -> Self {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("ledger");
-        let festival = festival_file::parse(EXAMPLE, NOW).unwrap();
+        let festival = festival_file::parse(festival, NOW).unwrap();
         let founding = Founding { shards: SHARDS, segment_bytes: 2 * MIN_SEGMENT, at: NOW };
         let ledger = init(&dir, &festival, &founding).unwrap();
         let mut shards: Vec<_> = (0..SHARDS).map(Shard::new).collect();
@@ -133,8 +152,74 @@ impl Site {
             command,
         };
         request.content = self.keys.content(&request);
-        let shard = self.shard_of(band);
-        self.shards[usize::from(shard)].ask(&request, self.clock)
+        loop {
+            let shard = request.actor().shard(SHARDS).0;
+            match self.shards[usize::from(shard)].ask(&request, self.clock) {
+                Ok(verdict) => return verdict,
+                // The tag belongs to that wallet.
+                Err(actor) => {
+                    assert_ne!(request.wallet, Some(actor), "sent round in a circle");
+                    request.wallet = Some(actor);
+                }
+            }
+        }
+    }
+
+    /// Brings every message to its shard until none is on its way.
+    pub(crate) fn deliver(&mut self) {
+        while let Some((to, from, number, message)) = self.next_message() {
+            let at = self.now();
+            let shard = &mut self.shards[usize::from(to.0)];
+            let Receipt::Record(record) = shard.state.receive(at, from, number, &message) else {
+                panic!("message {number} of shard {from} was not taken");
+            };
+            shard.add(record);
+        }
+    }
+
+    fn next_message(&self) -> Option<(ShardId, ShardId, u64, Message)> {
+        self.shards.iter().find_map(|from| {
+            let own = from.state.shard();
+            from.state.channels().outboxes().find_map(|(to, outbox)| {
+                let taken = self.shards[usize::from(to.0)].state.channels().taken_from(own);
+                let next = outbox.waiting().find(|waiting| waiting.number > taken)?;
+                Some((to, own, next.number, next.message.clone()))
+            })
+        })
+    }
+
+    fn now(&mut self) -> At {
+        self.clock = At(self.clock.0 + 1_000);
+        self.clock
+    }
+
+    /// Lets time pass; what is due comes about.
+    pub(crate) fn pass(&mut self, seconds: i64) {
+        self.clock = At(self.clock.0 + seconds * 1_000_000);
+        for shard in &mut self.shards {
+            while let Some(record) =
+                shard.state.due(self.clock, None).and_then(|due| shard.state.fire(self.clock, due))
+            {
+                shard.add(record);
+            }
+        }
+    }
+
+    /// The vendors' sales of every shard leave for the vendors' homes.
+    pub(crate) fn sweep(&mut self) {
+        let at = self.now();
+        for shard in &mut self.shards {
+            let mut after = None;
+            while let Some((vendor, record)) = shard.state.sweep(at, after) {
+                after = Some(vendor);
+                record.into_iter().for_each(|record| shard.add(record));
+            }
+        }
+    }
+
+    /// All records of a shard.
+    pub(crate) fn history(&self, shard: u16) -> &[Record] {
+        &self.shards[usize::from(shard)].history
     }
 
     /// Writes what was decided, a block a shard, and leaves the log open.
@@ -181,7 +266,8 @@ impl Shard {
         self.apply(record);
     }
 
-    fn ask(&mut self, request: &Request, at: At) -> Verdict {
+    /// What came of the request, or who is to be asked.
+    fn ask(&mut self, request: &Request, at: At) -> Result<Verdict, WalletNumber> {
         let mut now = Now { at, late: false, evidence: None };
         let mut decision = self.state.decide(&now, request);
         if let Decision::Evidence(position) = decision {
@@ -193,9 +279,10 @@ impl Shard {
             Decision::Record(record) => {
                 let number = self.state.next_record();
                 self.add(record.clone());
-                self.state.answer_of(request, &record, number).verdict
+                Ok(self.state.answer_of(request, &record, number).verdict)
             }
-            Decision::Answer(answer) => answer.verdict,
+            Decision::Answer(answer) => Ok(answer.verdict),
+            Decision::Elsewhere(actor) => Err(actor),
             other => panic!("{other:?}"),
         }
     }
@@ -246,4 +333,49 @@ pub(crate) fn evening(site: &mut Site) -> RequestId {
     site.ask(given_up, 4, Command::Cancel);
     site.tap(BAR, 5, Command::Cancel);
     sale
+}
+
+/// An evening, and what goes on between wallets and over time: further bands, holds, transfers, an
+/// allowance, sales brought home. Answers with the request of the hold that nobody captured.
+pub(crate) fn long_evening(site: &mut Site) -> RequestId {
+    evening(site);
+    let wallet = site.wallet(0);
+    site.tap(DESK, 20, Command::Pair { wallet, replaces: None });
+    site.deliver();
+    site.tap(BAR, 20, buy(1));
+    site.tap(DESK, 20, Command::BlockTag);
+    site.tap(BAR, 20, buy(2));
+    site.tap(DESK, 20, Command::UnblockTag);
+    site.tap(BAR, 20, buy(2));
+    let replaces = Some(site.wallet(20).as_tag());
+    site.tap(DESK, 21, Command::Pair { wallet, replaces });
+    site.deliver();
+    site.tap(PIZZA, 20, buy(3));
+    site.tap(DESK, 22, Command::Pair { wallet: site.wallet(99), replaces: None });
+    site.deliver();
+    let hold = Command::Authorise { amount: 1_000, seconds: 60 };
+    let (captured, _) = site.tap(BAR, 1, hold.clone());
+    let Command::Purchase { lines, amount, .. } = buy(1) else { panic!() };
+    site.tap(BAR, 1, Command::Capture { hold: captured, lines, amount });
+    let (released, _) = site.tap(BAR, 6, hold.clone());
+    site.tap(BAR, 6, Command::ReleaseHold { hold: released });
+    let (forgotten, _) = site.tap(BAR, 7, hold);
+    site.pass(61);
+    for payee in [8, 2, 99] {
+        site.tap(DESK, 9, Command::Transfer { payee: site.wallet(payee), amount: 100 });
+    }
+    site.deliver();
+    let allowance = |target, mark| Command::SetAllowance { child: site.wallet(11), target, mark };
+    let (set, end) = (allowance(800, 700), allowance(0, 0));
+    site.tap(DESK, 11, Command::Open);
+    site.tap(DESK, 8, set);
+    site.deliver();
+    site.tap(BAR, 11, buy(1));
+    site.deliver();
+    site.tap(DESK, 8, end);
+    site.deliver();
+    site.pass(1);
+    site.sweep();
+    site.deliver();
+    forgotten
 }
