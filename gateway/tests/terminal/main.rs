@@ -2,6 +2,7 @@
 //! round of every loop driven by hand, so that nothing sleeps and nothing depends on speed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod allowances;
 mod clocks;
 mod codes;
 mod holds;

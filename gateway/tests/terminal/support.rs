@@ -41,6 +41,11 @@ pub const LEDGER: LedgerId = LedgerId([9; 16]);
 pub const START: i64 = 1_700_000_000_000_000;
 
 pub fn festival() -> Festival {
+    festival_with(|_| {})
+}
+
+/// The festival with some settings changed.
+pub fn festival_with(change: impl FnOnce(&mut Settings)) -> Festival {
     let vendor = VendorId::new(1).unwrap();
     let till =
         |id, vendor| Till { id: TillId::new(id).unwrap(), vendor, zone: None, name: format!("till {id}") };
@@ -57,7 +62,7 @@ pub fn festival() -> Festival {
         largest_amount: 50_000,
         looks_repeated_seconds: 20,
     };
-    let settings = Settings {
+    let mut settings = Settings {
         id: FestivalId(1),
         version: Version::new(1).unwrap(),
         name: "Test Fields".into(),
@@ -71,6 +76,7 @@ pub fn festival() -> Festival {
         standing: Standing::Open,
         hours: Hours::default(),
     };
+    change(&mut settings);
     let item = Item {
         id: ItemId::new(1).unwrap(),
         vendor,
@@ -98,11 +104,12 @@ pub struct Setting {
     pub loops: u16,
     pub limits: Limits,
     pub memory: Memory,
+    pub festival: Festival,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { shards: 4, loops: 1, limits: Limits::default(), memory: Memory::new() }
+        Self { shards: 4, loops: 1, limits: Limits::default(), memory: Memory::new(), festival: festival() }
     }
 }
 
@@ -210,7 +217,7 @@ fn clock(mono: u64) -> Clock {
 fn found(setting: &Setting, keys: &Keys) {
     let genesis = Genesis { ledger: LEDGER, shards: setting.shards, level: ledger::LEVEL, key_id: keys.id() };
     let mut door = setting.memory.door(None);
-    engine::genesis::found(&mut door, &genesis, &festival(), clock(0).wall, || {
+    engine::genesis::found(&mut door, &genesis, &setting.festival, clock(0).wall, || {
         setting.memory.confirm(1);
     })
     .unwrap();
