@@ -1,5 +1,5 @@
 //! Reading a shard's history: the same `apply` that live traffic uses, over stored blocks; and
-//! deciding a recorded request once more, for `explain`.
+//! deciding a record once more, for `explain`.
 
 use ledger::block::{Block, BlockError};
 use ledger::ids::{Office, RecordNumber};
@@ -7,6 +7,7 @@ use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Message, Record};
 
 use crate::command::Request;
+use crate::mail::Receipt;
 use crate::shard_state::{Decision, Evidence, Now, ShardState};
 
 /// Records applied together: enough to hide a cache miss behind the others.
@@ -91,4 +92,61 @@ pub fn decide_again(
     let request = Request::of_record(record, adopted.festival.id, check)?;
     let evidence = evidence.map(|(position, record)| Evidence { position, record });
     Some(state.decide(&Now { at: record.at, late: false, evidence }, &request))
+}
+
+/// What comes of deciding again what no request caused.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "for one record that a person asks about")]
+pub enum Unasked {
+    /// This record.
+    Record(Record),
+    /// None.
+    Nothing,
+    /// No actor decides records of this kind: the engine writes them.
+    Undecided,
+}
+
+/// Decides a message, a timer that was due, a sweep or what the office tells again, on the state before
+/// `record`. What comes back must equal the record.
+pub fn decide_unasked(state: &ShardState, record: &Record) -> Unasked {
+    let mail = record.envelope.mail.as_deref();
+    let again = match &record.body {
+        Body::Delivered { message } | Body::DeadLettered { message } => {
+            let Some(taken) = mail.and_then(|mail| mail.taken) else { return Unasked::Nothing };
+            let receipt = match state.receive(record.at, taken.from, taken.number, message) {
+                // It made this build's forerunner panic, or its actor was not there.
+                Receipt::Record(other) if other.body.kind() != record.body.kind() => {
+                    state.dead_letter(record.at, taken.from, taken.number, message)
+                }
+                receipt => receipt,
+            };
+            if let Receipt::Record(again) = receipt { Some(again) } else { None }
+        }
+        Body::HoldExpired { .. } | Body::AllowanceReturned { .. } => due_again(state, record),
+        Body::Swept { vendor, .. } => {
+            let mut swept = state.sweep(record.at, None);
+            while let Some((other, _)) = swept.as_ref().filter(|(other, _)| other != vendor) {
+                swept = state.sweep(record.at, Some(*other));
+            }
+            swept.and_then(|(_, record)| record)
+        }
+        Body::Told => state.spread(record.at),
+        _ => return Unasked::Undecided,
+    };
+    again.map_or(Unasked::Nothing, Unasked::Record)
+}
+
+/// The record of the timer that `record` is of, if one is due and comes to it; else of the first one due.
+fn due_again(state: &ShardState, record: &Record) -> Option<Record> {
+    let mut timer = state.due(record.at, None);
+    let mut first = None;
+    while let Some(due) = timer {
+        let fired = state.fire(record.at, due);
+        if fired.as_ref() == Some(record) {
+            return fired;
+        }
+        first = first.or(fired);
+        timer = state.due(record.at, Some(due));
+    }
+    first
 }

@@ -4,11 +4,11 @@
 mod support;
 
 use actors::command::Command;
-use gateway::commands::explain::{self, Again, explain};
+use gateway::commands::explain::{self, Again, Subject, explain};
 use gateway::commands::{inspect, verify};
-use ledger::ids::RequestId;
-use ledger::record::Body;
-use support::{DESK, SHARDS, Site, cash, evening};
+use ledger::ids::{RecordNumber, RequestId, ShardId};
+use ledger::record::{Body, Kind, Record};
+use support::{DESK, SHARDS, Site, cash, evening, long_evening};
 
 fn verified(site: &Site) -> (verify::Verified, String) {
     let verified = verify::verify(site.dir()).unwrap();
@@ -17,9 +17,9 @@ fn verified(site: &Site) -> (verify::Verified, String) {
     (verified, String::from_utf8(out).unwrap())
 }
 
-fn explained(site: &Site, id: RequestId) -> (bool, String) {
-    let mut out = Vec::new();
-    let same = explain::print(id, &explain(site.dir(), id).unwrap(), &mut out).unwrap();
+fn explained(site: &Site, subject: impl Into<Subject>) -> (bool, String) {
+    let (subject, mut out) = (subject.into(), Vec::new());
+    let same = explain::print(subject, &explain(site.dir(), subject).unwrap(), &mut out).unwrap();
     (same, String::from_utf8(out).unwrap())
 }
 
@@ -155,6 +155,100 @@ fn every_request_of_an_evening_is_decided_again_to_the_same_record() {
     assert!(text.contains("no record of it: it was never seen, or refused"), "{text}");
 }
 
+/// All records, each with its place.
+fn records(site: &Site) -> Vec<(ShardId, RecordNumber, Record)> {
+    let of = |shard: u16| {
+        let place =
+            move |(number, record): (u64, &Record)| (ShardId(shard), RecordNumber(number), record.clone());
+        (0..).zip(site.history(shard)).map(place)
+    };
+    (0..SHARDS).flat_map(of).collect()
+}
+
+/// An organiser who is asked "where did my ten euros go?" must get an answer about a second band, a hold or a
+/// transfer too, and it must be the one that the till got.
+#[test]
+fn what_goes_on_between_wallets_and_over_time_is_verified_and_decided_again() {
+    let mut site = Site::with_everything();
+    long_evening(&mut site);
+    site.close();
+    let (verified, text) = verified(&site);
+    assert!(verified.is_sound(), "{text}");
+    let states: Vec<_> = verified.states.as_ref().unwrap().iter().map(|state| state.digest).collect();
+    assert_eq!(states, site.digests(), "L6");
+    let records = records(&site);
+    let count = |kind| records.iter().filter(|(_, _, record)| record.body.kind() == kind).count();
+    for kind in [
+        Kind::TagPaired,
+        Kind::TagSet,
+        Kind::Held,
+        Kind::Captured,
+        Kind::HoldReleased,
+        Kind::HoldExpired,
+        Kind::TransferSent,
+        Kind::AllowanceSet,
+        Kind::AllowanceReturned,
+        Kind::Swept,
+        Kind::Delivered,
+        Kind::DeadLettered,
+    ] {
+        assert!(count(kind) > 0, "no {} in the scene", kind.name());
+    }
+    for (shard, number, record) in &records {
+        let subject = Subject::Record(*shard, *number);
+        let [one] = &explain(site.dir(), subject).unwrap()[..] else { panic!("{subject:?}") };
+        assert_eq!((&one.record, one.shard, one.number), (record, *shard, *number));
+        let nobody = record.envelope.request.is_none() && matches!(record.body.kind() as u8, 1..=4);
+        let expected = if nobody { Again::Undecided } else { Again::Same };
+        assert_eq!(one.again, expected, "{one:?}");
+        if let Some(id) = record.envelope.request {
+            let found = explain(site.dir(), id).unwrap();
+            assert!(found.iter().any(|one| one.number == *number && one.shard == *shard), "{id}");
+            assert!(found.iter().all(|one| one.again == Again::Same), "{found:?}");
+        }
+    }
+}
+
+/// Money came back to a wallet and no till asked for it: the guest's question has no request to ask about.
+#[test]
+fn the_expiry_of_a_hold_is_explained_by_the_hold_and_by_its_place() {
+    let mut site = Site::with_everything();
+    let hold = long_evening(&mut site);
+    site.close();
+    let (same, text) = explained(&site, hold);
+    assert!(same, "{text}");
+    for said in ["held  applied", "after:  paid 20.00 EUR, bonus 3.00 EUR", "held 10.00 EUR", "hold expired"]
+    {
+        assert!(text.contains(said), "{said:?} is not in\n{text}");
+    }
+    let expiry = records(&site).into_iter().find(|(.., record)| record.body.kind() == Kind::HoldExpired);
+    let (shard, number, _) = expiry.unwrap();
+    let (same, text) = explained(&site, explain::parse(&format!("{shard}/{number}")).unwrap());
+    assert!(same && text.contains("decided again: the same record"), "{text}");
+    let (same, text) = explained(&site, explain::parse("0/0").unwrap());
+    assert!(same && text.contains("no actor decides such a record"), "{text}");
+    let (same, text) = explained(&site, explain::parse("0/99999").unwrap());
+    assert!(same && text.contains("there is none"), "{text}");
+}
+
+/// A forger gives back a hold that nobody had, as if its time had been up.
+#[test]
+fn a_forged_expiry_is_not_decided_again() {
+    let mut site = Site::with_everything();
+    let hold = long_evening(&mut site);
+    let shard = site.shard_of(7);
+    site.forge(shard, |record| {
+        record.envelope.request = None;
+        record.envelope.mail = None;
+        (record.decline, record.entry) = (None, ledger::entry::Entry::none());
+        record.body = Body::HoldExpired { hold };
+    });
+    site.close();
+    let place = Subject::Record(ShardId(shard), RecordNumber(site.history(shard).len() as u64 - 1));
+    let (same, text) = explained(&site, place);
+    assert!(!same && text.contains("decided again: nothing: "), "{text}");
+}
+
 #[test]
 fn inspect_shows_what_is_asked_for_and_no_more() {
     let mut site = Site::new();
@@ -209,6 +303,9 @@ fn the_binary_says_by_its_exit_code_what_it_found() {
     let (code, out, _) = run(&["explain", dir, "1:31"]);
     assert_eq!((code, out.contains("purchased  applied")), (Some(0), true), "{out}");
     assert_eq!(run(&["explain", dir, "1:999"]).0, Some(1));
+    let (code, out, _) = run(&["explain", dir, "2/3"]);
+    assert_eq!((code, out.contains("record 3 of shard 2")), (Some(0), true), "{out}");
+    assert_eq!(run(&["explain", dir, "2/999"]).0, Some(1));
     assert_eq!(run(&["inspect", dir, "--limit", "3"]).0, Some(0));
     let (code, _, err) = run(&["verify", "/no/such/ledger"]);
     assert_eq!(code, Some(2));

@@ -1,13 +1,14 @@
 //! `fanfare explain`: everything the ledger holds about one request: its records, the configuration
 //! they were decided under, the balances before and after, and whether deciding again, by the same
-//! code that decided, comes to the same record (L6).
+//! code that decided, comes to the same record (L6). Or about one record by its place: what a message,
+//! a timer or a sweep did has no request.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use actors::replay::decide_again;
+use actors::replay::{Unasked, decide_again, decide_unasked};
 use actors::shard_state::{Decision, ShardState};
 use actors::wallet::Balances;
 use ledger::ids::{DeviceNumber, RecordNumber, RequestId, ShardId, Version, WalletNumber};
@@ -18,13 +19,29 @@ use super::reading::each_block;
 use super::{Failure, show};
 use crate::directory::Directory;
 
-/// Which request.
+/// Which request, or which record.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// The ledger's directory.
     pub dir: PathBuf,
-    /// The request: 16 hexadecimal digits, or DEVICE:COUNTER.
+    /// The request: 16 hexadecimal digits, or DEVICE:COUNTER. Or the record: SHARD/RECORD, as `inspect` shows
+    /// them.
     pub id: String,
+}
+
+/// What is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A request: its records, the void of its sale, the end of its hold.
+    Request(RequestId),
+    /// One record.
+    Record(ShardId, RecordNumber),
+}
+
+impl From<RequestId> for Subject {
+    fn from(id: RequestId) -> Self {
+        Self::Request(id)
+    }
 }
 
 /// What deciding again came to.
@@ -32,6 +49,8 @@ pub struct Args {
 pub enum Again {
     /// The same record, to the last field.
     Same,
+    /// No actor decides such records: the founding, starts of the server, acknowledgements, quarantines.
+    Undecided,
     /// Something else: what.
     Other(String),
 }
@@ -39,13 +58,13 @@ pub enum Again {
 /// What an actor holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// A wallet its purses.
-    Purses(Balances),
+    /// A wallet its purses, and what it holds for sales to come.
+    Purses(Balances, i64),
     /// A vendor's office the vendor's home account.
     Home(i64),
 }
 
-/// One record that a request caused, or that took its sale back.
+/// One record that a request caused, or that took its sale back or ended its hold.
 #[derive(Clone, Debug)]
 pub struct Explained {
     /// The shard.
@@ -68,24 +87,32 @@ pub struct Explained {
     pub again: Again,
 }
 
-/// A request id as an operator types it.
-pub fn parse_id(text: &str) -> Result<RequestId, String> {
-    let wrong = || format!("{text:?} is no request: write 16 hexadecimal digits, or DEVICE:COUNTER");
-    let id = match text.split_once(':') {
-        Some((device, counter)) => {
-            let device = device.parse().ok().and_then(DeviceNumber::new);
-            device.zip(counter.parse().ok()).and_then(|(device, counter)| RequestId::of(device, counter))
-        }
-        None if text.len() == 16 => u64::from_str_radix(text, 16).ok().and_then(RequestId::new),
-        None => None,
+/// A request, or the place of a record, as an operator types it.
+pub fn parse(text: &str) -> Result<Subject, String> {
+    let request = |id| RequestId::new(id).map(Subject::Request);
+    let subject = if let Some((device, counter)) = text.split_once(':') {
+        let device = device.parse().ok().and_then(DeviceNumber::new);
+        let id = device.zip(counter.parse().ok());
+        id.and_then(|(device, counter)| RequestId::of(device, counter)).map(Subject::Request)
+    } else if let Some((shard, number)) = text.split_once('/') {
+        let place = shard.parse().ok().zip(number.parse().ok().filter(|number| *number <= RecordNumber::MAX));
+        place.map(|(shard, number)| Subject::Record(ShardId(shard), RecordNumber(number)))
+    } else {
+        Some(text)
+            .filter(|text| text.len() == 16)
+            .and_then(|text| u64::from_str_radix(text, 16).ok().and_then(request))
     };
-    id.ok_or_else(wrong)
+    subject.ok_or_else(|| {
+        format!(
+            "{text:?} is no request and no record: write 16 hexadecimal digits, DEVICE:COUNTER, or SHARD/RECORD"
+        )
+    })
 }
 
-/// Everything about `id`, in the order of each shard.
-pub fn explain(dir: &Path, id: RequestId) -> Result<Vec<Explained>, Failure> {
+/// Everything about a subject, in the order of each shard.
+pub fn explain(dir: &Path, subject: impl Into<Subject>) -> Result<Vec<Explained>, Failure> {
     let directory = Directory::open(dir)?;
-    let wanted = wanted(&directory, id)?;
+    let wanted = wanted(&directory, subject.into())?;
     let mut replays: BTreeMap<_, _> =
         wanted.into_iter().map(|(shard, wanted)| (shard, Replay::new(shard, wanted))).collect();
     if replays.is_empty() {
@@ -112,25 +139,45 @@ struct Wanted {
     evidence: BTreeSet<RecordNumber>,
 }
 
-/// Finds the records that bear `id` or take its sale back, and what they were decided on.
-fn wanted(directory: &Directory, id: RequestId) -> Result<BTreeMap<ShardId, Wanted>, Failure> {
+/// Finds the records that are asked about, and what they were decided on.
+fn wanted(directory: &Directory, subject: Subject) -> Result<BTreeMap<ShardId, Wanted>, Failure> {
     let mut wanted = BTreeMap::<ShardId, Wanted>::new();
     each_block(directory, |block| {
+        let shard = block.header.shard;
         block.each_record(|number, record| {
-            let evidence = match record.body {
-                Body::Voided { sale, position } if sale == id => position,
-                _ if record.envelope.request != Some(id) => return,
-                Body::Voided { position, .. } => position,
-                Body::Cancelled { position } => Some(position),
-                _ => None,
+            let asked = match subject {
+                Subject::Request(id) => is_about(&record, id),
+                Subject::Record(of, place) => (of, place) == (shard, number),
             };
-            let wanted = wanted.entry(block.header.shard).or_default();
-            wanted.records.insert(number);
-            wanted.evidence.extend(evidence);
+            if asked {
+                let wanted = wanted.entry(shard).or_default();
+                wanted.records.insert(number);
+                wanted.evidence.extend(evidence_of(&record));
+            }
         })?;
-        Ok(ControlFlow::Continue(()))
+        let found = matches!(subject, Subject::Record(..)) && !wanted.is_empty();
+        Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     Ok(wanted)
+}
+
+/// Whether a record bears the id, takes back its sale, or ends its hold.
+fn is_about(record: &Record, id: RequestId) -> bool {
+    let of = match record.body {
+        Body::Voided { sale, .. } => Some(sale),
+        Body::Captured { hold, .. } | Body::HoldReleased { hold } | Body::HoldExpired { hold } => Some(hold),
+        _ => None,
+    };
+    record.envelope.request == Some(id) || of == Some(id)
+}
+
+/// The record that this one was decided on.
+fn evidence_of(record: &Record) -> Option<RecordNumber> {
+    match record.body {
+        Body::Voided { position, .. } => position,
+        Body::Cancelled { position } => Some(position),
+        _ => None,
+    }
 }
 
 /// A shard on its way to the last record to explain.
@@ -179,6 +226,16 @@ impl Replay {
 
     /// Decides once more on the state before the record.
     fn again(&self, record: &Record) -> Again {
+        if record.envelope.request.is_none() {
+            return match decide_unasked(&self.state, record) {
+                Unasked::Record(again) if again == *record => Again::Same,
+                Unasked::Record(again) => Again::Other(show::decision(&Decision::Record(again))),
+                Unasked::Nothing => {
+                    Again::Other("nothing: it was not to be yet, or had been before".to_owned())
+                }
+                Unasked::Undecided => Again::Undecided,
+            };
+        }
         let mut decision = decide_again(&self.state, record, None);
         if let Some(Decision::Evidence(position)) = decision
             && let Some(evidence) = self.evidence.get(&position)
@@ -195,19 +252,28 @@ impl Replay {
 
 fn held(state: &ShardState, number: WalletNumber) -> Option<Held> {
     let home = state.home_of(number).map(Held::Home);
-    home.or_else(|| state.balances(number).map(Held::Purses))
+    home.or_else(|| state.balances(number).map(|purses| Held::Purses(purses, state.held(number))))
 }
 
 /// Shows what [`explain`] found. `true` if every record could be decided again.
-pub fn print(id: RequestId, found: &[Explained], out: &mut dyn Write) -> Result<bool, Failure> {
-    writeln!(out, "request {}", show::request(id))?;
+pub fn print(subject: impl Into<Subject>, found: &[Explained], out: &mut dyn Write) -> Result<bool, Failure> {
+    let nothing = match subject.into() {
+        Subject::Request(id) => {
+            writeln!(out, "request {}", show::request(id))?;
+            "no record of it: it was never seen, or refused"
+        }
+        Subject::Record(shard, number) => {
+            writeln!(out, "record {number} of shard {shard}")?;
+            "there is none"
+        }
+    };
     if found.is_empty() {
-        writeln!(out, "no record of it: it was never seen, or refused")?;
+        writeln!(out, "{nothing}")?;
     }
     for one in found {
         print_one(one, out)?;
     }
-    Ok(found.iter().all(|one| one.again == Again::Same))
+    Ok(found.iter().all(|one| !matches!(one.again, Again::Other(_))))
 }
 
 fn print_one(one: &Explained, out: &mut dyn Write) -> Result<(), Failure> {
@@ -221,13 +287,19 @@ fn print_one(one: &Explained, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let held = |held: &Option<Held>| match held {
         None => "no wallet".to_owned(),
-        Some(Held::Purses(balances)) => show::balances(balances, *currency),
+        Some(Held::Purses(balances, 0)) => show::balances(balances, *currency),
+        Some(Held::Purses(balances, held)) => {
+            format!("{}, held {}", show::balances(balances, *currency), Amount::new(*held, *currency))
+        }
         Some(Held::Home(minor)) => format!("the vendor's home holds {}", Amount::new(*minor, *currency)),
     };
-    writeln!(out, "  before: {}", held(before))?;
-    writeln!(out, "  after:  {}", held(after))?;
+    if record.envelope.wallet.is_some() {
+        writeln!(out, "  before: {}", held(before))?;
+        writeln!(out, "  after:  {}", held(after))?;
+    }
     match again {
         Again::Same => writeln!(out, "  decided again: the same record")?,
+        Again::Undecided => writeln!(out, "  no actor decides such a record")?,
         Again::Other(what) => writeln!(out, "  decided again: {what}")?,
     }
     Ok(())
@@ -240,11 +312,19 @@ mod tests {
     #[test]
     fn a_request_is_typed_as_digits_or_as_device_and_counter() {
         let id = RequestId::new(3 << 40 | 7).unwrap();
-        assert_eq!(parse_id("3:7"), Ok(id));
-        assert_eq!(parse_id(&id.to_string()), Ok(id));
+        assert_eq!(parse("3:7"), Ok(Subject::Request(id)));
+        assert_eq!(parse(&id.to_string()), Ok(Subject::Request(id)));
         for wrong in ["", "3", "3:", ":7", "0:7", "16777216:1", "3:1099511627776", "000003000000000", "-3:7"]
         {
-            assert!(parse_id(wrong).unwrap_err().contains("DEVICE:COUNTER"), "{wrong}");
+            assert!(parse(wrong).unwrap_err().contains("DEVICE:COUNTER"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_typed_as_its_place() {
+        assert_eq!(parse("31/0"), Ok(Subject::Record(ShardId(31), RecordNumber(0))));
+        for wrong in ["/", "3/", "/7", "65536/1", "3/1099511627776", "-3/7", "3/7/1"] {
+            assert!(parse(wrong).unwrap_err().contains("SHARD/RECORD"), "{wrong}");
         }
     }
 }

@@ -53,7 +53,7 @@ enum Command {
     Verify(verify::Args),
     /// Show blocks and records.
     Inspect(inspect::Args),
-    /// Show one request's records, and decide it again; exit code 1 if that differs.
+    /// Show one request's records, or one record, and decide again; exit code 1 if that differs.
     Explain(explain::Args),
     /// Let a quarantined wallet act again; the server must be stopped.
     Release(release::Args),
@@ -106,9 +106,9 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         }
         Command::Inspect(args) => inspect::inspect(args, out).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => {
-            let id = explain::parse_id(&args.id)?;
-            let found = explain::explain(&args.dir, id)?;
-            let same = explain::print(id, &found, out)?;
+            let subject = explain::parse(&args.id)?;
+            let found = explain::explain(&args.dir, subject)?;
+            let same = explain::print(subject, &found, out)?;
             Ok(success_if(same && !found.is_empty()))
         }
         Command::Release(args) => release::release(args, out).map(|()| ExitCode::SUCCESS),

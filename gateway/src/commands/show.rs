@@ -67,7 +67,7 @@ pub(crate) fn record(
     let mut out = String::new();
     let kind = record.body.kind().name();
     write!(out, "record {number}  {}  {kind}", time(record.at))?;
-    let asked = record.envelope.request.is_some();
+    let asked = record.envelope.request.is_some() || record.decline.is_some();
     writeln!(out, "{}", if asked { format!("  {}", outcome(record)) } else { String::new() })?;
     envelope(&mut out, &record.envelope)?;
     body(&mut out, &record.body, currency)?;
