@@ -316,12 +316,14 @@ impl<J: Journal> Core<J> {
                 }
                 Event::Fenced { shard } => {
                     if let Some(index) = self.own[usize::from(shard.0)] {
-                        self.shards[index].lost(&mut step);
+                        self.shards[index].guarded(&mut step, Shard::lost);
                     }
                 }
                 Event::Fetched { lookup, record } => {
                     if let Some(index) = self.own[usize::from(lookup.shard.0)] {
-                        self.shards[index].fetched(lookup.token, record, &mut step);
+                        self.shards[index].guarded(&mut step, |shard, step| {
+                            shard.fetched(lookup.token, record, step);
+                        });
                     }
                 }
                 Event::Dead { cause } => {
@@ -363,7 +365,7 @@ impl<J: Journal> Core<J> {
         let Some(index) = self.own[usize::from(state.shard().0)] else { return };
         let clock = Clock { wall: ledger::ids::At(0), mono: Mono(0) };
         let mut step = step!(self, clock, false);
-        self.shards[index].install(state, head, &mut step);
+        self.shards[index].guarded(&mut step, |shard, step| shard.install(state, head, step));
     }
 
     /// Goes on without a shard that could not be rebuilt: until a start with a mended build its commands are

@@ -268,6 +268,45 @@ fn a_sweep_that_panics_costs_its_shard_one_rebuild_and_no_sale() {
     assert_eq!((core.counters().panics, core.counters().swept), (1, 1));
 }
 
+#[test]
+fn a_shard_that_fails_as_it_comes_back_is_rebuilt_again_and_its_core_goes_on() {
+    // A rebuilt shard that failed once more took the whole loop along: every terminal of that loop lost its
+    // connection for one shard's sake.
+    let _alone = alone();
+    let (memory, mut core) = two_wallets();
+    submit(&mut core, [poisoned(1, 1, POISON_APPLY)]);
+    settle(&mut core, 2);
+    arm(Point::Install, Strike::Panic);
+    assert_eq!(rebuild(&mut core, &memory), 1);
+    assert!(!is_armed());
+    submit(&mut core, [buy(2, 1, 1)]);
+    assert_eq!(verdict(&settle(&mut core, 3), 0), Verdict::Refused(Refusal::Busy));
+    assert_eq!(rebuild(&mut core, &memory), 1);
+    submit(&mut core, [buy(2, 1, 1)]);
+    let told = settle(&mut core, 4);
+    assert_eq!((verdict(&told, 0), told[0].message.answer().balance), (APPLIED, 5_000 - BEER));
+    assert_eq!((core.counters().panics, core.counters().rebuilds), (2, 1));
+}
+
+#[test]
+fn a_look_up_that_fails_costs_its_shard_one_rebuild_and_nobody_an_answer() {
+    // The same for a void, whose sale is looked up in the journal.
+    let _alone = alone();
+    let (memory, mut core) = two_wallets();
+    let sale = buy(1, 1, 1);
+    let void = |counter| request(DESK, counter, 1, Command::Void { sale: sale.id });
+    submit(&mut core, [sale.clone()]);
+    settle(&mut core, 2);
+    arm(Point::Fetched, Strike::Panic);
+    submit(&mut core, [void(10)]);
+    assert_eq!(verdict(&settle(&mut core, 3), 0), Verdict::Refused(Refusal::Busy));
+    assert!(!is_armed());
+    assert_eq!(rebuild(&mut core, &memory), 1);
+    submit(&mut core, [void(10)]);
+    let told = settle(&mut core, 4);
+    assert_eq!((verdict(&told, 0), told[0].message.answer().balance), (APPLIED, 5_000));
+}
+
 /// A door whose next block makes the store's own code panic.
 struct Brittle {
     door: Door,

@@ -160,6 +160,10 @@ pub enum Point {
     Append = 7,
     /// A shard, while it sweeps.
     Sweep = 8,
+    /// A shard, while it goes on with a state that was rebuilt.
+    Install = 9,
+    /// A shard, while it takes a record that it looked up.
+    Fetched = 10,
 }
 
 /// How a part is made to end.

@@ -8,7 +8,7 @@ use ledger::block::{Draft, Head};
 use ledger::ids::RecordNumber;
 use ledger::journal::{FetchError, Journal, Lookup};
 use ledger::law::Law;
-use ledger::mutant::{self, Mutant};
+use ledger::mutant::{self, Mutant, Point};
 use ledger::record::Record;
 
 use super::{Shard, Step};
@@ -130,6 +130,7 @@ impl Shard {
         Law::Replay.holds(state.next_record() == head.next_record);
         self.state = Some(state);
         self.head = head;
+        let _only_panics = mutant::struck(Point::Install);
         self.pick_up();
         self.tell_tags(step);
         self.offenders.look_again();
@@ -144,6 +145,7 @@ impl Shard {
         step: &mut Step<'_>,
     ) {
         step.counters.fetched += 1;
+        let _only_panics = mutant::struck(Point::Fetched);
         self.parked.fetched(token, record);
     }
 }
