@@ -10,11 +10,11 @@ use ledger::record::{Body, Lines, Taxes};
 use smallvec::SmallVec;
 
 use super::holds::{Hold, held, into_purses};
-use super::purchase::{check_amount, priced, taxes};
+use super::purchase::{sale_at, taxes};
 use super::{Memory, Verdict, Wallet, applied, declined};
-use crate::codes::{Decline, Outcome, Refusal};
+use crate::codes::{Decline, Outcome};
 use crate::command::{AskedLine, Request};
-use crate::festival::{Festival, Purse, Role, Till};
+use crate::festival::{Festival, Purse, Till};
 use crate::shard_state::Context;
 
 pub(crate) fn capture(
@@ -26,17 +26,10 @@ pub(crate) fn capture(
     asked: &[AskedLine],
     amount: i64,
 ) -> Verdict {
-    if !cx.device_may(request, Role::Sell) {
-        return Refusal::NotYourRole.into();
-    }
-    let Some(till) = cx.till_of(request) else { return Refusal::WrongTill.into() };
-    let lines = match priced(cx, till, asked) {
-        Ok(lines) => lines,
+    let (till, lines) = match sale_at(cx, request, asked, amount) {
+        Ok(sale) => sale,
         Err(refusal) => return refusal.into(),
     };
-    if let Err(refusal) = check_amount(cx.festival, &lines, amount) {
-        return refusal.into();
-    }
     let no = |lines: Lines, why| {
         let body = Body::Captured { hold, lines, taxes: Taxes::new(), from: [0; 3] };
         declined(cx, request, body, why)

@@ -23,17 +23,10 @@ pub(crate) fn purchase(
     amount: i64,
     confirmed: bool,
 ) -> Verdict {
-    if !cx.device_may(request, Role::Sell) {
-        return Refusal::NotYourRole.into();
-    }
-    let Some(till) = cx.till_of(request) else { return Refusal::WrongTill.into() };
-    let lines = match priced(cx, till, asked) {
-        Ok(lines) => lines,
+    let (till, lines) = match sale_at(cx, request, asked, amount) {
+        Ok(sale) => sale,
         Err(refusal) => return refusal.into(),
     };
-    if let Err(refusal) = check_amount(cx.festival, &lines, amount) {
-        return refusal.into();
-    }
     let no = |lines, decline| {
         declined(cx, request, Body::Purchased { lines, taxes: Taxes::new(), confirmed }, decline)
     };
@@ -56,8 +49,25 @@ pub(crate) fn purchase(
     applied(cx, request, Body::Purchased { lines, taxes, confirmed }, entry)
 }
 
+/// What is the same for every sale, whatever it is paid out of: the till that it happens at, and its lines, which
+/// come to `amount`.
+pub(super) fn sale_at<'a>(
+    cx: &Context<'a>,
+    request: &Request,
+    asked: &[AskedLine],
+    amount: i64,
+) -> Result<(&'a Till, Lines), Refusal> {
+    if !cx.device_may(request, Role::Sell) {
+        return Err(Refusal::NotYourRole);
+    }
+    let till = cx.till_of(request).ok_or(Refusal::WrongTill)?;
+    let lines = priced(cx, till, asked)?;
+    check_amount(cx.festival, &lines, amount)?;
+    Ok((till, lines))
+}
+
 /// The asked lines with their VAT rates, if each is an item of the till's vendor at its price.
-pub(super) fn priced(cx: &Context<'_>, till: &Till, asked: &[AskedLine]) -> Result<Lines, Refusal> {
+fn priced(cx: &Context<'_>, till: &Till, asked: &[AskedLine]) -> Result<Lines, Refusal> {
     if asked.len() > Line::MAX {
         return Err(Refusal::TooManyLines);
     }
@@ -77,7 +87,7 @@ pub(super) fn priced(cx: &Context<'_>, till: &Till, asked: &[AskedLine]) -> Resu
     Ok(lines)
 }
 
-pub(super) fn check_amount(festival: &Festival, lines: &[Line], amount: i64) -> Result<(), Refusal> {
+fn check_amount(festival: &Festival, lines: &[Line], amount: i64) -> Result<(), Refusal> {
     // 64 lines of 2^16 times 2^32 stay below 2^54.
     let sum: i64 = lines.iter().map(Line::gross).sum();
     if sum != amount {

@@ -2,6 +2,7 @@
 //! order, so that exactly this no is what comes back. And the table is complete: each code that
 //! the crate's source can produce stands in it.
 
+mod configuration;
 mod holds;
 
 use std::collections::BTreeSet;
@@ -10,8 +11,8 @@ use std::path::Path;
 use actors::answer::Verdict;
 use actors::codes::{Decline, Refusal};
 use actors::command::{AskedLine, Command, Request};
-use actors::festival::{Festival, Hours, Interval, Lists, Prices, Scheduled, Settings, Standing};
-use ledger::ids::{At, DeviceNumber, FestivalId, RequestId, TillId, Version};
+use actors::festival::{Hours, Interval, Prices, Scheduled, Standing};
+use ledger::ids::{At, DeviceNumber, FestivalId, RequestId, TillId};
 use ledger::record::Mode;
 
 use crate::world::{self, World};
@@ -73,36 +74,6 @@ fn out(world: &World, vendor: u32, amount: i64) -> Request {
 fn home(world: &mut World) -> Request {
     world.bring_home(5_000);
     out(world, world::HOME_VENDOR, 500)
-}
-
-/// The next version, in which something differs.
-fn changed(change: impl FnOnce(&mut Settings, &mut Lists)) -> Festival {
-    let (mut settings, mut lists) = (world::settings(), world::lists());
-    settings.version = Version::new(2).unwrap();
-    change(&mut settings, &mut lists);
-    Festival::new(settings, lists).unwrap()
-}
-
-fn stage(version: u32, part: u16, bytes: usize) -> Command {
-    Command::StageConfiguration {
-        version: Version::new(version).unwrap(),
-        part,
-        bytes: vec![7; bytes].into(),
-    }
-}
-
-/// The order to adopt as version 2.
-fn order(festival: &Festival) -> Command {
-    let hash = *blake3::hash(&festival.encode()).as_bytes();
-    Command::AdoptConfiguration { version: Version::new(2).unwrap(), parts: 1, hash }
-}
-
-/// Stages `festival` as version 2; the order to adopt it.
-fn ordered(world: &mut World, festival: &Festival) -> Request {
-    let (version, bytes) = (Version::new(2).unwrap(), festival.encode().into());
-    let staged = Command::StageConfiguration { version, part: 0, bytes };
-    assert_eq!(world.tap(world::OFFICE, 8, 1, staged), done());
-    req(world, world::OFFICE, 9, order(festival))
 }
 
 const DECLINES: &[(Decline, Case)] = &[
@@ -258,57 +229,6 @@ const DECLINES: &[(Decline, Case)] = &[
         crate::mail::drain(world);
         world::request(&world.keys, world::OTHER_DESK, 1, 3, Command::Cancel)
     }),
-    (Decline::StaleConfiguration, |world| req(world, world::OFFICE, 9, stage(1, 0, 40))),
-    (Decline::StaleConfiguration, |world| req(world, world::OFFICE, 9, stage(3, 0, 40))),
-    (Decline::StaleConfiguration, |world| {
-        world.change(|_, _| {});
-        req(world, world::OFFICE, 9, order(&changed(|_, _| {})))
-    }),
-    (Decline::BadConfiguration, |world| req(world, world::OFFICE, 9, stage(2, 0, 0))),
-    (Decline::BadConfiguration, |world| req(world, world::OFFICE, 9, stage(2, 0, 4_001))),
-    (Decline::BadConfiguration, |world| req(world, world::OFFICE, 9, stage(2, 1_024, 40))),
-    (Decline::BadConfiguration, |world| {
-        // Nothing was staged.
-        req(world, world::OFFICE, 9, order(&changed(|_, _| {})))
-    }),
-    (Decline::BadConfiguration, |world| {
-        // What was staged is no configuration.
-        assert_eq!(world.tap(world::OFFICE, 8, 1, stage(2, 0, 40)), done());
-        let hash = *blake3::hash(&[7; 40]).as_bytes();
-        let version = Version::new(2).unwrap();
-        req(world, world::OFFICE, 9, Command::AdoptConfiguration { version, parts: 1, hash })
-    }),
-    (Decline::BadConfiguration, |world| ordered(world, &changed(|settings, _| settings.id = FestivalId(2)))),
-    (Decline::BadConfiguration, |world| {
-        ordered(
-            world,
-            &changed(|settings, _| settings.currency = ledger::money::Currency::from_alpha("CHF").unwrap()),
-        )
-    }),
-    (Decline::BadConfiguration, |world| {
-        // The bytes name another version than the order.
-        ordered(world, &changed(|settings, _| settings.version = Version::new(3).unwrap()))
-    }),
-    (Decline::BadConfiguration, |world| ordered(world, &changed(|_, lists| lists.devices.truncate(8)))),
-    (Decline::BadConfiguration, |world| {
-        ordered(
-            world,
-            &changed(|_, lists| {
-                lists.devices.iter_mut().for_each(|device| device.till = TillId::new(1).unwrap());
-                lists.tills.pop();
-            }),
-        )
-    }),
-    (Decline::BadConfiguration, |world| {
-        ordered(
-            world,
-            &changed(|_, lists| {
-                lists.items.retain(|item| item.vendor.get() == 1);
-                lists.tills[1].vendor = None;
-                lists.vendors.pop();
-            }),
-        )
-    }),
     (Decline::InsufficientFunds, |world| req(world, world::DESK, 9, world::allow(2, 2_001, 100))),
     (Decline::NoAllowance, |world| req(world, world::DESK, 9, world::allow(2, 0, 0))),
     (Decline::NoAllowance, |world| {
@@ -410,12 +330,6 @@ const REFUSALS: &[(Refusal, Case)] = &[
         world.pass_seconds(1);
         req(world, world::BAR, 9, world::buy(1, 1))
     }),
-    (Refusal::NotYourRole, |world| req(world, world::DESK, 9, stage(2, 0, 40))),
-    (Refusal::NotYourRole, |world| req(world, world::DESK, 9, order(&changed(|_, _| {})))),
-    (Refusal::NotThisOffice, |world| {
-        with(req(world, world::OFFICE, 9, stage(2, 0, 40)), |request| request.tag = world::tag(1))
-    }),
-    (Refusal::WrongTill, |world| at_till(req(world, world::OFFICE, 9, stage(2, 0, 40)), 3)),
     (Refusal::DeviceRevoked, |world| {
         world.change(|_, lists| lists.devices[0].revoked = true);
         req(world, world::BAR, 9, world::buy(1, 1))
@@ -551,11 +465,11 @@ const REFUSALS: &[(Refusal, Case)] = &[
 ];
 
 fn declines() -> impl Iterator<Item = &'static (Decline, Case)> {
-    DECLINES.iter().chain(holds::DECLINES)
+    DECLINES.iter().chain(holds::DECLINES).chain(configuration::DECLINES)
 }
 
 fn refusals() -> impl Iterator<Item = &'static (Refusal, Case)> {
-    REFUSALS.iter().chain(holds::REFUSALS)
+    REFUSALS.iter().chain(holds::REFUSALS).chain(configuration::REFUSALS)
 }
 
 fn at_till(request: Request, till: u32) -> Request {
