@@ -396,8 +396,10 @@ impl World {
         let turn = process.turn(core, clock);
         self.trace.line(format_args!("turn {core} {turn:?}"));
         self.laws.turned(u16::try_from(core).unwrap_or_default());
+        // Where the power went in that turn, what died with it has been started again by then.
+        let powerless = self.disk.frozen();
         self.after(Some(core))?;
-        if turn.dead { self.store_died() } else { Ok(()) }
+        if turn.dead && !powerless { self.store_died() } else { Ok(()) }
     }
 
     fn work(&mut self) -> Verdict {
