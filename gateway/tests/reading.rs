@@ -296,6 +296,9 @@ fn the_binary_says_by_its_exit_code_what_it_found() {
             String::from_utf8(output.stderr).unwrap(),
         )
     };
+    let (code, out, _) = run(&["--version"]);
+    let version = concat!("fanfare ", env!("CARGO_PKG_VERSION"), " (commit ");
+    assert!(code == Some(0) && out.starts_with(version), "{out}");
     let dir = site.dir().to_str().unwrap();
     let (code, out, err) = run(&["verify", dir, "--json"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));

@@ -4,16 +4,19 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
 use crate::num::percent;
 
+/// The commit that this binary was built from. Taken when it was built: the tree may have moved on since.
+pub const COMMIT: &str = env!("FANFARE_COMMIT");
+
 /// What a figure must be read with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineFacts {
-    /// The commit of the tree the tester was built from, `-dirty` when files differ from it.
+    /// The commit that the tester was built from, `-dirty` when sources differed from it; `unknown` in a debug
+    /// build.
     pub commit: String,
     /// Kernel release.
     pub kernel: String,
@@ -46,7 +49,7 @@ pub struct MountFacts {
 pub fn facts(data: &Path) -> MachineFacts {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     MachineFacts {
-        commit: commit(),
+        commit: COMMIT.to_owned(),
         kernel: read_line("/proc/sys/kernel/osrelease"),
         cpu: cpu_model(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
         cores: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
@@ -63,19 +66,6 @@ fn unknown() -> String {
 
 fn read_line(path: &str) -> String {
     fs::read_to_string(path).map_or_else(|_| unknown(), |text| text.trim().to_owned())
-}
-
-fn git(arguments: &[&str]) -> Option<String> {
-    // The tree this binary was built from, wherever it is run; it may be gone.
-    let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let output = Command::new("git").arg("-C").arg(tree).args(arguments).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-fn commit() -> String {
-    let Some(id) = git(&["rev-parse", "--short=12", "HEAD"]) else { return unknown() };
-    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|text| !text.is_empty());
-    if dirty { format!("{id}-dirty") } else { id }
 }
 
 fn cpu_model(cpuinfo: &str) -> String {
@@ -160,6 +150,12 @@ pub fn device_bytes(pid: u32) -> u64 {
     number_after(&text, "write_bytes:")
 }
 
+/// The script that named the commit, for its test.
+#[cfg(test)]
+#[allow(dead_code, reason = "its main runs when the crate is built")]
+#[path = "../../gateway/build.rs"]
+mod build;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +169,42 @@ mod tests {
         assert_eq!(passed, CpuTicks { total: 100, steal: 20, idle: 20 });
         assert!((passed.steal_percent() - 20.0).abs() < 1e-9);
         assert_eq!(CpuTicks::parse(""), CpuTicks::default());
+    }
+
+    fn git(dir: &Path, arguments: &[&str]) -> bool {
+        let who = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "commit.gpgsign=false"];
+        let git = std::process::Command::new("git").arg("-C").arg(dir).args(who).args(arguments).output();
+        git.is_ok_and(|output| output.status.success())
+    }
+
+    /// A figure is compared with the one of another commit: under a wrong name a loss is a gain.
+    #[test]
+    fn a_build_is_called_by_its_commit_and_marked_where_its_sources_differ() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        assert_eq!(build::commit(root), None, "no repository");
+        assert!(build::watched(root).is_empty());
+        std::fs::write(root.join("Cargo.toml"), "[workspace]").unwrap();
+        let committed =
+            git(root, &["init"]) && git(root, &["add", "."]) && git(root, &["commit", "-m", "one"]);
+        if !committed {
+            return eprintln!("there is no git here: a build is called unknown, and that is all to be seen");
+        }
+        let first = build::commit(root).unwrap();
+        assert_eq!(first.len(), 12, "{first}");
+        let seen = build::watched(root);
+        assert!(seen.iter().any(|path| path.ends_with("HEAD")), "{seen:?}");
+        assert!(seen.iter().any(|path| path.ends_with("Cargo.toml")), "{seen:?}");
+        std::fs::write(root.join("notes.txt"), "no source").unwrap();
+        assert_eq!(build::commit(root).as_ref(), Some(&first), "what is no source marks nothing");
+        std::fs::write(root.join("Cargo.toml"), "[workspace] # changed").unwrap();
+        assert_eq!(build::commit(root).unwrap(), format!("{first}-dirty"));
+        assert!(git(root, &["commit", "-am", "two"]));
+        let second = build::commit(root).unwrap();
+        assert!(second.len() == 12 && second != first, "{second}");
+        std::fs::create_dir_all(root.join("loadtest/src")).unwrap();
+        std::fs::write(root.join("loadtest/src/new.rs"), "").unwrap();
+        assert_eq!(build::commit(root).unwrap(), format!("{second}-dirty"), "a source that nobody added");
     }
 
     #[test]

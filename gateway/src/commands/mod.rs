@@ -24,9 +24,12 @@ use ledger::journal::embedded::LogConfig;
 
 use crate::festival_file;
 
+/// What `fanfare --version` says: the version, and the commit it was built from.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("FANFARE_COMMIT"), ")");
+
 /// Fanfare: the ledger of a cashless festival.
 #[derive(Debug, Parser)]
-#[command(name = "fanfare", version)]
+#[command(name = "fanfare", version = VERSION)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
