@@ -11,6 +11,10 @@ mod sales;
 mod transfers;
 mod wallets;
 
+use wire::{Request, RequestsWriter};
+
+use crate::driver::Sent;
+
 pub use day::{Day, Mix};
 pub use fixed::Fixed;
 pub use mixed::Mixed;
@@ -27,6 +31,17 @@ pub(crate) fn part(wallets: u32, link: usize, links: usize) -> (u32, u32) {
     };
     let from = bound(link);
     (from, bound(link + 1) - from)
+}
+
+/// Puts a request into the frame, at this till: what was sent, where there was room for it.
+fn put(
+    frame: &mut RequestsWriter<'_>,
+    till: u32,
+    mut request: Request<'_>,
+    (wallet, delta): (u32, i64),
+) -> Option<Sent> {
+    request.till = till;
+    frame.push(&request).then_some(Sent { token: wallet, delta })
 }
 
 #[cfg(test)]

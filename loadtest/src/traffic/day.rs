@@ -5,7 +5,7 @@
 
 use wire::{Answer, Class, Command, Decline, Flags, Line, Request, RequestId, RequestsWriter, Tender};
 
-use super::Wallets;
+use super::{Wallets, put};
 use crate::driver::{Sent, Traffic};
 use crate::error::LoadError;
 use crate::festival_file::Festival;
@@ -182,23 +182,19 @@ impl<'a> Day<'a> {
             (self.guest(), self.basket(vendor))
         };
         let mut request = Request::purchase(id, self.wallets.uid(wallet)?, &lines);
-        request.till = till;
         if confirm {
             request.flags = Flags::CONFIRM;
         }
-        let amount = request.amount;
-        if !frame.push(&request) {
-            return None;
-        }
+        let sent = put(frame, till, request, (wallet, -request.amount))?;
         self.places.get_mut(link)?.last = Sale { wallet, id, lines, answered: false, applied: false };
-        self.sent(wallet, Command::Purchase, -amount)
+        self.note(Command::Purchase, sent)
     }
 
     fn serve(&mut self, id: RequestId, till: u32, frame: &mut RequestsWriter<'_>) -> Option<Sent> {
         let wallet = self.guest();
         let uid = self.wallets.uid(wallet)?;
         let newest = self.newest.get_mut(wallet as usize)?;
-        let (mut request, delta) = match self.next {
+        let (request, delta) = match self.next {
             What::Void if !newest.0.is_none() => {
                 let (sale, amount) = std::mem::take(newest);
                 (Request::void(id, uid, sale, OPERATOR), amount)
@@ -209,18 +205,15 @@ impl<'a> Day<'a> {
                 (Request::top_up(id, uid, amount, Tender::Cash), amount)
             }
         };
-        request.till = till;
-        let command = request.command;
-        if !frame.push(&request) {
-            return None;
-        }
-        self.sent(wallet, command, delta)
+        let sent = put(frame, till, request, (wallet, delta))?;
+        self.note(request.command, sent)
     }
 
-    fn sent(&mut self, wallet: u32, command: Command, delta: i64) -> Option<Sent> {
-        *self.busy.get_mut(wallet as usize)? = true;
-        *self.asked.get_mut(wallet as usize)? = Some(command);
-        Some(Sent { token: wallet, delta })
+    /// The wristband is at this till until the answer comes.
+    fn note(&mut self, command: Command, sent: Sent) -> Option<Sent> {
+        *self.busy.get_mut(sent.token as usize)? = true;
+        *self.asked.get_mut(sent.token as usize)? = Some(command);
+        Some(sent)
     }
 }
 

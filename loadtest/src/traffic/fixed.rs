@@ -4,7 +4,7 @@
 
 use wire::{Answer, Class, Flags, Line, Request, RequestId, RequestsWriter};
 
-use super::Wallets;
+use super::{Wallets, put};
 use crate::driver::{Sent, Traffic};
 
 /// Purchases for a server that only echoes.
@@ -28,10 +28,9 @@ impl Traffic for Fixed {
         let uid = self.wallets.uid(self.next)?;
         let mut request = Request::purchase(id, uid, &self.lines);
         request.flags = Flags::CONFIRM;
-        request.till = till;
-        let sent = Sent { token: self.next, delta: -request.amount };
-        self.next = (self.next + 1) % self.wallets.len().max(1);
-        frame.push(&request).then_some(sent)
+        let wallet = self.next;
+        self.next = (wallet + 1) % self.wallets.len().max(1);
+        put(frame, till, request, (wallet, -request.amount))
     }
 
     fn answered(&mut self, _: usize, _: Sent, answer: &Answer) -> Result<(), String> {

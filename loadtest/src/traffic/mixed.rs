@@ -3,9 +3,10 @@
 //! could be checked.
 //! Laws: checks L2, L4, L9 from outside.
 
-use wire::{Answer, Class, Command, Request, RequestId, RequestsWriter};
+use wire::{Answer, Class, Command, RequestId, RequestsWriter};
 
-use super::{Sales, TRANSFER, Wallets};
+use super::transfers::transfer;
+use super::{Sales, Wallets};
 use crate::driver::{Sent, Traffic};
 use crate::error::LoadError;
 use crate::festival_file::Festival;
@@ -73,10 +74,7 @@ impl Traffic for Mixed<'_> {
         *self.payees.get_mut(link)? = payee;
         let Some(payee) = payee else { return self.sales.next(link, id, till, frame) };
         let payer = self.sales.buyer(link)?;
-        let wallets = self.sales.wallets();
-        let mut request = Request::transfer(id, wallets.uid(payer)?, wallets.uid(payee)?, TRANSFER);
-        request.till = till;
-        frame.push(&request).then_some(Sent { token: payer, delta: -TRANSFER })
+        transfer(self.sales.wallets(), id, till, (payer, payee), frame)
     }
 
     fn answered(&mut self, link: usize, sent: Sent, answer: &Answer) -> Result<(), String> {

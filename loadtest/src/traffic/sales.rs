@@ -4,7 +4,7 @@
 
 use wire::{Answer, Command, Flags, Line, Request, RequestId, RequestsWriter};
 
-use super::{Wallets, part};
+use super::{Wallets, part, put};
 use crate::driver::{Sent, Traffic};
 use crate::error::LoadError;
 use crate::festival_file::Festival;
@@ -119,9 +119,7 @@ impl Traffic for Sales<'_> {
         }
         let mut request = Request::purchase(id, self.wallets.uid(wallet)?, basket);
         request.flags = Flags::CONFIRM;
-        request.till = till;
-        let sent = Sent { token: wallet, delta: -request.amount };
-        frame.push(&request).then_some(sent)
+        put(frame, till, request, (wallet, -request.amount))
     }
 
     fn answered(&mut self, _: usize, sent: Sent, answer: &Answer) -> Result<(), String> {

@@ -5,7 +5,7 @@
 
 use wire::{Answer, Class, Command, Refusal, Request, RequestId, RequestsWriter};
 
-use super::{Wallets, part};
+use super::{Wallets, part, put};
 use crate::driver::{Sent, Traffic};
 use crate::error::LoadError;
 use crate::num::{count, index};
@@ -77,6 +77,18 @@ impl<'a> Transfers<'a> {
     }
 }
 
+/// Puts a payment from one wallet to another into the frame.
+pub(super) fn transfer(
+    wallets: &Wallets,
+    id: RequestId,
+    till: u32,
+    (payer, payee): (u32, u32),
+    frame: &mut RequestsWriter<'_>,
+) -> Option<Sent> {
+    let request = Request::transfer(id, wallets.uid(payer)?, wallets.uid(payee)?, TRANSFER);
+    put(frame, till, request, (payer, -TRANSFER))
+}
+
 impl Traffic for Transfers<'_> {
     fn next(
         &mut self,
@@ -87,11 +99,9 @@ impl Traffic for Transfers<'_> {
     ) -> Option<Sent> {
         let payer = self.payer(link)?;
         let payee = self.payee(payer);
-        let mut request = Request::transfer(id, self.wallets.uid(payer)?, self.wallets.uid(payee)?, TRANSFER);
-        request.till = till;
-        frame.push(&request).then_some(())?;
+        let sent = transfer(self.wallets, id, till, (payer, payee), frame)?;
         *self.payees.get_mut(index(u64::from(payer)))? = payee;
-        Some(Sent { token: payer, delta: -TRANSFER })
+        Some(sent)
     }
 
     fn answered(&mut self, _: usize, sent: Sent, answer: &Answer) -> Result<(), String> {
