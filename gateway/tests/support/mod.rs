@@ -212,7 +212,9 @@ impl Site {
             let mut after = None;
             while let Some((vendor, record)) = shard.state.sweep(at, after) {
                 after = Some(vendor);
-                record.into_iter().for_each(|record| shard.add(record));
+                if let Some(record) = record {
+                    shard.add(record);
+                }
             }
         }
     }
