@@ -8,8 +8,10 @@ pub mod bounded;
 pub mod chain;
 pub mod conservation;
 pub mod durable;
+pub mod everywhere;
 pub mod floors;
 pub mod holds;
+pub mod in_force;
 pub mod isolation;
 pub mod loose_talk;
 pub mod once;
@@ -307,7 +309,7 @@ impl Laws {
         let asked = asked.map_or(&[][..], Vec::as_slice);
         let festival = self.book.versions().named(record.envelope.configuration);
         let seen = Seen { shard, number, record, book: &self.book, asked, festival };
-        self.book.versions().record(&seen)?;
+        in_force::record(&seen)?;
         isolation::record(&seen)?;
         once::record(&seen)?;
         self.order.record(&seen)?;
@@ -377,6 +379,11 @@ impl Laws {
     pub fn live(&mut self, state: &actors::shard_state::ShardState) -> Result<bool, Violation> {
         self.checks += 1;
         replay::live(state, &self.shadow)
+    }
+
+    /// L5: whether every shard goes by the newest configuration.
+    pub fn agreed(&self) -> Verdict {
+        everywhere::at_rest(self.book.versions())
     }
 
     /// L5: what is on its way between shards, as far as it is durable.

@@ -1,8 +1,6 @@
-//! Versions of the configuration: which one each shard had adopted at any position, what each said, and
-//! the laws about them. No record names an older version than one its shard has used or adopted, or one
-//! that it has not adopted (L9), across restarts too; in the end every shard has the newest (L5). What a
-//! decision comes to by the version it names is for the other laws, which ask here what that version said.
-//! Fed with durable records only.
+//! Versions of the configuration over time: which one each shard had adopted at any position, what each
+//! said, and what is staged. Written from the rules and fed with durable records only; the laws ask here by
+//! what a decision was to be made (L9, L10 and L13).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +9,10 @@ use actors::codes::{Decline, Refusal};
 use actors::command::{Command, Request};
 use actors::festival::{Festival, MAX_PARTS, PRICE_GRACE, Prices, Role, Standing};
 use ledger::ids::{At, DeviceNumber, Office, ShardId, Version};
-use ledger::law::Law;
 use ledger::record::{Body, Line, Message, Record};
 
 use super::rules::{Expected, Rules};
 use super::timeline::Timeline;
-use super::{Seen, Verdict, Violation};
 use crate::world::tally::Row;
 
 /// What one shard was told, and when it adopted it.
@@ -96,9 +92,20 @@ impl Versions {
         self.history(shard).changes.iter().copied().filter(move |change| from < *change && *change <= to)
     }
 
+    /// The newest version that a shard has adopted, and the newest that one of its records named.
+    pub fn newest_of(&self, shard: ShardId) -> (Option<Version>, Option<Version>) {
+        let history = self.history(shard);
+        (history.newest, history.used)
+    }
+
+    /// The version that each shard goes by.
+    pub fn by_shard(&self) -> impl Iterator<Item = Option<Version>> + '_ {
+        self.shards.iter().map(|history| history.newest)
+    }
+
     /// The newest version that any shard has adopted.
     pub fn newest(&self) -> Option<Version> {
-        self.shards.iter().filter_map(|history| history.newest).max()
+        self.by_shard().flatten().max()
     }
 
     /// Whether a part of a version lies staged somewhere that is in force nowhere.
@@ -161,19 +168,6 @@ impl Versions {
         self.counts.graced += graced;
     }
 
-    /// L9: a record names the version that its shard has adopted, and never an older one than it used.
-    pub fn record(&self, seen: &Seen<'_>) -> Verdict {
-        let history = self.history(seen.shard);
-        let names = seen.record.envelope.configuration;
-        let checked = not_older(names, history.used.max(history.newest))
-            .and_then(|()| in_force(names, history.newest))
-            .and_then(|()| moves_together(seen.record));
-        checked.map_err(|what| {
-            let place = format!("shard {} record {}", seen.shard, seen.number);
-            Violation::new(Law::Order, format!("{place}: {what}: {:?}", seen.record))
-        })
-    }
-
     /// Takes in a record.
     pub fn enter(&mut self, shard: ShardId, number: u64, record: &Record) {
         self.count(record);
@@ -210,39 +204,6 @@ impl Versions {
         }
         history.staged.retain(|(staged, _), _| *staged > version);
     }
-
-    /// L5: when nothing fails any more and time has passed, every shard goes by the newest version.
-    pub fn at_rest(&self) -> Verdict {
-        everywhere(self.newest(), self.shards.iter().map(|history| history.newest))
-    }
-}
-
-/// No decision goes back behind what its shard has used or adopted.
-fn not_older(names: Option<Version>, used: Option<Version>) -> Result<(), String> {
-    if names >= used {
-        return Ok(());
-    }
-    Err(format!("names version {names:?} after version {used:?} was used here"))
-}
-
-/// No decision uses what its shard has not adopted.
-fn in_force(names: Option<Version>, adopted: Option<Version>) -> Result<(), String> {
-    if names <= adopted { Ok(()) } else { Err(format!("names version {names:?}, {adopted:?} is in force")) }
-}
-
-/// Configuration, catalogue and policy are one until they are adopted apart.
-fn moves_together(record: &Record) -> Result<(), String> {
-    let envelope = &record.envelope;
-    let one = envelope.configuration == envelope.catalogue && envelope.configuration == envelope.policy;
-    if one { Ok(()) } else { Err("names three versions".to_owned()) }
-}
-
-fn everywhere(newest: Option<Version>, shards: impl Iterator<Item = Option<Version>>) -> Verdict {
-    let behind = shards.enumerate().find(|(_, version)| *version != newest);
-    behind.map_or(Ok(()), |(shard, version)| {
-        let what = format!("shard {shard} still goes by version {version:?}, the newest is {newest:?}");
-        Err(Violation::new(Law::WholeOrNothing, what))
-    })
 }
 
 /// The role that a command takes, where it takes exactly one.
@@ -309,32 +270,4 @@ fn may_follow(next: &Festival, before: &Festival) -> bool {
     let tills = before.tills().iter().all(|known| next.tills().iter().any(|till| till.id == known.id));
     let vendors = before.vendors().iter().all(|known| next.vendors().iter().any(|v| v.id == known.id));
     devices && tills && vendors && (next.id, next.currency) == (before.id, before.currency)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn version(number: u32) -> Option<Version> {
-        Version::new(number)
-    }
-
-    #[test]
-    fn an_older_version_and_one_that_was_not_adopted_are_named() {
-        assert_eq!(not_older(version(2), version(2)), Ok(()));
-        assert_eq!(not_older(version(3), version(2)), Ok(()));
-        assert!(not_older(version(1), version(2)).is_err());
-        assert!(not_older(None, version(1)).is_err(), "a decision names a version");
-        assert_eq!(in_force(version(2), version(2)), Ok(()));
-        assert!(in_force(version(3), version(2)).is_err());
-    }
-
-    #[test]
-    fn a_shard_that_never_hears_of_the_newest_version_is_named() {
-        let everywhere = |shards: [u32; 3]| everywhere(version(2), shards.into_iter().map(version));
-        assert_eq!(everywhere([2, 2, 2]), Ok(()));
-        let late = everywhere([2, 1, 2]).unwrap_err();
-        assert_eq!(late.law, Law::WholeOrNothing);
-        assert!(late.what.starts_with("shard 1 "), "{late}");
-    }
 }

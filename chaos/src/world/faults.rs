@@ -232,8 +232,7 @@ impl World {
 
     /// What the end of a process cuts in two.
     fn count_versions(&mut self) {
-        let versions = self.laws.book().versions();
-        let (staged, apart) = (versions.is_staged(), versions.at_rest().is_err());
+        let (staged, apart) = (self.laws.book().versions().is_staged(), self.laws.agreed().is_err());
         self.tally.add(Row::CrashStaged, u64::from(staged));
         self.tally.add(Row::CrashApart, u64::from(apart));
     }
@@ -259,6 +258,10 @@ impl World {
         self.cut_connections();
         if self.rng.u8(0..4) == 0 && !self.nemesis.stopped {
             self.disk.crash_at(self.rng.u64(0..20));
+        }
+        // A start makes, renames and lists files, which is rare later.
+        if self.plan.weights.fail_io > 0 && self.rng.u8(0..4) == 0 && !self.nemesis.stopped {
+            self.arm(SimFault::Io);
         }
         self.start()
     }

@@ -27,7 +27,7 @@ impl World {
     /// configuration.
     pub(super) fn drain_channels(&mut self, until: u64) -> Verdict {
         while self.clock.mono().0 + u64::from(DRAINING_MICROS) <= until {
-            let settled = self.laws.book().versions().at_rest().is_ok();
+            let settled = self.laws.agreed().is_ok();
             if settled && self.laws.whole().in_flight() == 0 && self.mesh.is_empty() {
                 break;
             }
@@ -35,7 +35,7 @@ impl World {
             self.round()?;
         }
         self.laws.whole().at_rest()?;
-        self.laws.book().versions().at_rest()
+        self.laws.agreed()
     }
 
     /// One round of everybody.
