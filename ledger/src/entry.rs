@@ -86,10 +86,24 @@ impl Entry {
 }
 
 fn check_balanced(postings: &[Posting]) -> Result<(), EntryError> {
+    let Some(first) = postings.first() else { return Ok(()) };
+    let currency = first.account.currency;
+    let (mut sum, mut same, mut zero) = (0_i128, true, false);
+    for posting in postings {
+        sum += i128::from(posting.minor);
+        same &= posting.account.currency == currency;
+        zero |= posting.minor == 0;
+    }
+    match (zero, same) {
+        (true, _) => Err(EntryError::Zero),
+        (false, true) if sum != 0 => Err(EntryError::Unbalanced(currency)),
+        (false, true) => Ok(()),
+        (false, false) => check_each_currency(postings),
+    }
+}
+
+fn check_each_currency(postings: &[Posting]) -> Result<(), EntryError> {
     for (index, first) in postings.iter().enumerate() {
-        if first.minor == 0 {
-            return Err(EntryError::Zero);
-        }
         let currency = first.account.currency;
         if postings[..index].iter().any(|earlier| earlier.account.currency == currency) {
             continue;

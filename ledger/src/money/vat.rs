@@ -34,15 +34,17 @@ impl VatRate {
     /// Splits a gross amount (tax included) into base and tax: the base is rounded half to even,
     /// once, and the tax is the rest, so the two always add up to the gross.
     pub fn split(self, gross: i64) -> (i64, i64) {
-        let base = div_half_even(i128::from(gross) * 10_000, 10_000 + i128::from(self.0));
-        // |base| <= |gross|, so it fits again.
-        let base = i64::try_from(base).unwrap_or(gross);
+        let hundred_and_rate = 10_000 + i64::from(self.0);
+        // The whole multiples of it need no rounding, and the rest is small. The base lies between 0 and the
+        // gross, so wrapping on the way there does not show.
+        let (whole, rest) = (gross.div_euclid(hundred_and_rate), gross.rem_euclid(hundred_and_rate));
+        let base = whole.wrapping_mul(10_000).wrapping_add(div_half_even(rest * 10_000, hundred_and_rate));
         (base, gross - base)
     }
 }
 
 /// `numerator / denominator` rounded half to even. `denominator` is positive.
-fn div_half_even(numerator: i128, denominator: i128) -> i128 {
+fn div_half_even(numerator: i64, denominator: i64) -> i64 {
     let floor = numerator.div_euclid(denominator);
     match (numerator.rem_euclid(denominator) * 2).cmp(&denominator) {
         std::cmp::Ordering::Less => floor,
@@ -59,6 +61,8 @@ impl fmt::Display for VatRate {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -73,6 +77,19 @@ mod tests {
         ] {
             let rate = VatRate::parse(percent).unwrap();
             assert_eq!(rate.split(gross), (base, tax), "{percent} % of {gross}");
+        }
+    }
+
+    proptest! {
+        /// Another base in the auditor's books than on the receipt: the organiser pays the difference.
+        #[test]
+        fn it_is_the_quotient_of_twice_as_many_bits(gross: i64, hundredths in 0..=VatRate::MAX) {
+            let rate = VatRate::new(hundredths).unwrap();
+            let (numerator, denominator) = (i128::from(gross) * 10_000, 10_000 + i128::from(hundredths));
+            let (floor, twice) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator) * 2);
+            let up = twice > denominator || twice == denominator && floor % 2 != 0;
+            let base = i64::try_from(floor + i128::from(up)).unwrap();
+            prop_assert_eq!(rate.split(gross), (base, gross - base));
         }
     }
 
