@@ -187,7 +187,6 @@ impl Connection {
         told: &[Told],
         next: &[u32],
         scratch: &mut Vec<u8>,
-        view: &View,
         counts: &mut Counts,
         now: engine::job::Mono,
     ) -> Result<(), Ending> {
@@ -200,10 +199,10 @@ impl Connection {
         let out = if waiting { &mut self.out } else { &mut *scratch };
         let sums = encode::chain(out, told, next, mine.first).map_err(|_| Ending::Fault)?;
         self.session.in_flight = self.session.in_flight.saturating_sub(sums.count);
-        if let Some(member) = self.session.member {
-            view.standing.raise(member, sums.highest);
+        if let Some(member) = &self.session.member {
+            member.raise(sums.highest);
             if sums.declined > 0 {
-                view.standing.declined(member, sums.declined, now);
+                member.declined(sums.declined, now);
             }
         }
         if waiting {

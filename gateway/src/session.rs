@@ -84,12 +84,12 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<(), Fault> {
         let said = FromTerminal::parse(frame)?;
-        match (self.phase, said, self.member) {
+        match (self.phase, said, &self.member) {
             (Phase::Leaving | Phase::Over, ..) => Ok(()),
-            (Phase::Open, FromTerminal::Requests(requests), Some(member)) => {
-                self.requests(requests, &member, desk, out)
+            (Phase::Open, FromTerminal::Requests(all), Some(member)) => {
+                requests(all, member, &mut self.in_flight, desk, out)
             }
-            (Phase::Open, FromTerminal::Fetch(fetch), Some(member)) => fetched(&fetch, &member, desk, out),
+            (Phase::Open, FromTerminal::Fetch(fetch), Some(member)) => fetched(&fetch, member, desk, out),
             (Phase::Open, FromTerminal::Ping(cookie), _) => {
                 wire::push_empty(out, FrameKind::Pong, cookie);
                 Ok(())
@@ -118,7 +118,7 @@ impl Session {
             configuration: festival.version.get(),
             server_time: desk.clock.wall.0,
             incarnation: FIRST_INCARNATION,
-            highest_counter: desk.view.standing.highest(member),
+            highest_counter: member.highest(),
             ledger: shared.ledger.0,
             till: member.till.get(),
             limits: wire::ConnectionLimits { in_flight: shared.limits.in_flight, ..Default::default() },
@@ -139,7 +139,9 @@ impl Session {
     pub(crate) fn reconfigure(&mut self, view: &View, out: &mut Vec<u8>) -> Result<(), WireError> {
         let Some(member) = &mut self.member else { return Ok(()) };
         // Devices stay listed for ever; their places do not.
-        *member = view.standing.member(member.number.get()).unwrap_or(*member);
+        if let Some(now) = view.standing.member(member.number.get()) {
+            member.clone_from(now);
+        }
         if self.phase == Phase::Open { Notice::Configuration(view.version()).push(out) } else { Ok(()) }
     }
 
@@ -154,59 +156,60 @@ impl Session {
             Phase::Leaving | Phase::Over => Ok(()),
         }
     }
+}
 
-    fn requests(
-        &mut self,
-        requests: Requests<'_>,
-        member: &Member,
-        desk: &mut Desk<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let limits = &desk.shared.limits;
-        let throttle = desk.view.standing.busy_for(*member, limits.declines_per_minute, desk.clock.mono);
-        let lane = if requests.len() > LIVE_FRAME { Lane::Backlog } else { Lane::Live };
-        desk.refused.clear();
-        for request in requests {
-            if let Err(refused) = self.request(request, member, (lane, throttle), desk) {
-                desk.refused.push(refused);
-            }
+/// Requests, on their way to the engine or refused.
+fn requests(
+    requests: Requests<'_>,
+    member: &Member,
+    in_flight: &mut u32,
+    desk: &mut Desk<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Fault> {
+    let limits = &desk.shared.limits;
+    let throttle = member.busy_for(limits.declines_per_minute, desk.clock.mono);
+    let lane = if requests.len() > LIVE_FRAME { Lane::Backlog } else { Lane::Live };
+    desk.refused.clear();
+    for request in requests {
+        if let Err(refused) = take(request, member, in_flight, (lane, throttle), desk) {
+            desk.refused.push(refused);
         }
-        if !desk.refused.is_empty() {
-            desk.counts.refused += desk.refused.len() as u64;
-            wire::push_answers(out, desk.refused)?;
-        }
-        Ok(())
     }
+    if !desk.refused.is_empty() {
+        desk.counts.refused += desk.refused.len() as u64;
+        wire::push_answers(out, desk.refused)?;
+    }
+    Ok(())
+}
 
-    /// One request: on its way to the engine, or refused here and now.
-    #[inline]
-    fn request(
-        &mut self,
-        request: Result<wire::RequestView<'_>, wire::Malformed>,
-        member: &Member,
-        (lane, throttle): (Lane, Option<u32>),
-        desk: &mut Desk<'_>,
-    ) -> Result<(), wire::Answer> {
-        let view = request.map_err(|bad| wire::Answer::refused(bad.id, bad.command, bad.why.refusal()))?;
-        let (id, command) = (view.id(), view.command().number());
-        let limits = &desk.shared.limits;
-        let full = self.in_flight >= limits.in_flight || *desk.in_flight >= limits.loop_in_flight;
-        // Reads leave no record: a throttled device may still see what became of its requests.
-        let writes = !matches!(view.command(), wire::Command::Balance | wire::Command::Lookup);
-        if let Some(come_back) = throttle.filter(|_| writes).or(full.then_some(BUSY_RETRY_MS)) {
-            desk.counts.busy += 1;
-            return Err(wire::Answer::busy(id, command, come_back));
-        }
-        let request = decode::request(&view, &desk.shared.keys, member, desk.shared.festival)
-            .map_err(|refusal| wire::Answer::refused(id, command, refusal))?;
-        let wait = u64::from(view.wait_ms()) * 1_000;
-        let deadline = (wait > 0).then(|| Mono(desk.clock.mono.0.saturating_add(wait)));
-        desk.jobs.push(Job { reply: desk.reply, deadline, lane, ways: 0, request });
-        desk.counts.requests += 1;
-        self.in_flight += 1;
-        *desk.in_flight += 1;
-        Ok(())
+/// One request: on its way to the engine, or refused here and now.
+#[inline]
+fn take(
+    request: Result<wire::RequestView<'_>, wire::Malformed>,
+    member: &Member,
+    in_flight: &mut u32,
+    (lane, throttle): (Lane, Option<u32>),
+    desk: &mut Desk<'_>,
+) -> Result<(), wire::Answer> {
+    let view = request.map_err(|bad| wire::Answer::refused(bad.id, bad.command, bad.why.refusal()))?;
+    let (id, command) = (view.id(), view.command().number());
+    let limits = &desk.shared.limits;
+    let full = *in_flight >= limits.in_flight || *desk.in_flight >= limits.loop_in_flight;
+    // Reads leave no record: a throttled device may still see what became of its requests.
+    let writes = !matches!(view.command(), wire::Command::Balance | wire::Command::Lookup);
+    if let Some(come_back) = throttle.filter(|_| writes).or(full.then_some(BUSY_RETRY_MS)) {
+        desk.counts.busy += 1;
+        return Err(wire::Answer::busy(id, command, come_back));
     }
+    let request = decode::request(&view, &desk.shared.keys, member, desk.shared.festival)
+        .map_err(|refusal| wire::Answer::refused(id, command, refusal))?;
+    let wait = u64::from(view.wait_ms()) * 1_000;
+    let deadline = (wait > 0).then(|| Mono(desk.clock.mono.0.saturating_add(wait)));
+    desk.jobs.push(Job { reply: desk.reply, deadline, lane, ways: 0, request });
+    desk.counts.requests += 1;
+    *in_flight += 1;
+    *desk.in_flight += 1;
+    Ok(())
 }
 
 /// A slice of the configuration. A terminal that asks faster than it takes what it gets is told to wait.
@@ -245,10 +248,10 @@ fn admit(hello: &Hello, desk: &Desk<'_>) -> Result<Member, Fault> {
         return fault(Refusal::Unsupported, text);
     }
     let member = view.standing.member(hello.device);
-    if member.is_some_and(|member| view.standing.is_revoked(member)) {
+    if member.is_some_and(|member| member.revoked) {
         return fault(Refusal::DeviceRevoked, format!("device {} was revoked", hello.device));
     }
-    member.ok_or_else(|| Fault {
+    member.cloned().ok_or_else(|| Fault {
         code: Refusal::Unauthenticated,
         text: format!("device {} is not enrolled in configuration {}", hello.device, view.festival.version),
         ending: Ending::Fault,

@@ -22,28 +22,21 @@ const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     /// By rising number.
-    devices: Vec<Entry>,
+    devices: Vec<Member>,
 }
 
-/// A device's session-long name in the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A device as its session knows it.
+#[derive(Clone, Debug)]
 pub(crate) struct Member {
-    /// Place in the table.
-    pub(crate) place: u32,
     /// The device.
     pub(crate) number: DeviceNumber,
     /// The till it works at.
     pub(crate) till: TillId,
     /// What it may do.
     pub(crate) roles: Roles,
-}
-
-#[derive(Debug)]
-struct Entry {
-    number: DeviceNumber,
-    till: TillId,
-    roles: Roles,
-    revoked: bool,
+    /// May do nothing any more.
+    pub(crate) revoked: bool,
+    /// Shared by all its sessions and all versions.
     seen: Arc<Seen>,
 }
 
@@ -67,72 +60,58 @@ impl Standing {
     /// The devices of the next version: their counters and their declines go on.
     pub(crate) fn of_next(&self, festival: &Festival) -> Self {
         Self::with(festival, |number| {
-            let place = self.devices.binary_search_by_key(&number, |entry| entry.number).ok();
-            let known = place.and_then(|place| self.devices.get(place));
-            known.map_or_else(Arc::default, |entry| Arc::clone(&entry.seen))
+            self.member(number.get()).map_or_else(Arc::default, |known| Arc::clone(&known.seen))
         })
     }
 
     fn with(festival: &Festival, seen: impl Fn(DeviceNumber) -> Arc<Seen>) -> Self {
-        let entry = |device: &actors::festival::Device| Entry {
+        let member = |device: &actors::festival::Device| Member {
             number: device.number,
             till: device.till,
             roles: device.roles,
             revoked: device.revoked,
             seen: seen(device.number),
         };
-        let mut devices: Vec<_> = festival.devices().iter().map(entry).collect();
-        devices.sort_by_key(|entry| entry.number);
+        let mut devices: Vec<_> = festival.devices().iter().map(member).collect();
+        devices.sort_by_key(|member| member.number);
         Self { devices }
     }
 
-    /// Whether the device may do nothing any more.
-    pub(crate) fn is_revoked(&self, member: Member) -> bool {
-        self.entry(member).is_some_and(|entry| entry.revoked)
-    }
-
     /// The device of this number, if it is enrolled.
-    pub(crate) fn member(&self, number: u32) -> Option<Member> {
-        let place = self.devices.binary_search_by_key(&number, |entry| entry.number.get()).ok()?;
-        let entry = self.devices.get(place)?;
-        let place = u32::try_from(place).ok()?;
-        Some(Member { place, number: entry.number, till: entry.till, roles: entry.roles })
+    pub(crate) fn member(&self, number: u32) -> Option<&Member> {
+        let place = self.devices.binary_search_by_key(&number, |member| member.number.get()).ok()?;
+        self.devices.get(place)
     }
+}
 
-    fn entry(&self, member: Member) -> Option<&Entry> {
-        self.devices.get(member.place as usize)
-    }
-
+impl Member {
     /// The highest counter seen from the device; 0 is none.
-    pub(crate) fn highest(&self, member: Member) -> u64 {
-        self.entry(member).map_or(0, |entry| entry.seen.highest.load(Ordering::Relaxed))
+    pub(crate) fn highest(&self) -> u64 {
+        self.seen.highest.load(Ordering::Relaxed)
     }
 
     /// A recorded answer about `counter` leaves.
-    pub(crate) fn raise(&self, member: Member, counter: u64) {
-        if let Some(entry) = self.entry(member)
-            && entry.seen.highest.load(Ordering::Relaxed) < counter
-        {
-            entry.seen.highest.fetch_max(counter, Ordering::Relaxed);
+    pub(crate) fn raise(&self, counter: u64) {
+        if self.highest() < counter {
+            self.seen.highest.fetch_max(counter, Ordering::Relaxed);
         }
     }
 
     /// So many declines leave for the device.
-    pub(crate) fn declined(&self, member: Member, count: u32, now: Mono) {
-        let Some(entry) = self.entry(member) else { return };
+    pub(crate) fn declined(&self, count: u32, now: Mono) {
         let minute = now.0 / MINUTE;
         let add = |packed: u64| {
             let before = if packed >> COUNT_BITS == minute { packed & COUNT_MASK } else { 0 };
             minute << COUNT_BITS | (before + u64::from(count)).min(COUNT_MASK)
         };
-        let _before =
-            entry.seen.declines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |p| Some(add(p)));
+        let declines = &self.seen.declines;
+        let _before = declines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |p| Some(add(p)));
     }
 
     /// Milliseconds until the device may write again, if it has had more declines than `limit` in
     /// this minute.
-    pub(crate) fn busy_for(&self, member: Member, limit: u32, now: Mono) -> Option<u32> {
-        let packed = self.entry(member)?.seen.declines.load(Ordering::Relaxed);
+    pub(crate) fn busy_for(&self, limit: u32, now: Mono) -> Option<u32> {
+        let packed = self.seen.declines.load(Ordering::Relaxed);
         let minute = now.0 / MINUTE;
         let over = packed >> COUNT_BITS == minute && packed & COUNT_MASK > u64::from(limit);
         // At most 60,000.
@@ -144,36 +123,35 @@ impl Standing {
 mod tests {
     use super::*;
 
-    fn one_device() -> (Standing, Member) {
+    fn one_device() -> Standing {
         let number = DeviceNumber::new(7).unwrap();
         let till = TillId::new(1).unwrap();
         let seen = Arc::new(Seen { highest: AtomicU64::new(41), ..Seen::default() });
-        let entry = Entry { number, till, roles: Roles::default(), revoked: false, seen };
-        let standing = Standing { devices: vec![entry] };
-        let member = standing.member(7).unwrap();
-        (standing, member)
+        Standing { devices: vec![Member { number, till, roles: Roles::default(), revoked: false, seen }] }
     }
 
     #[test]
     fn the_highest_counter_only_rises() {
-        let (standing, member) = one_device();
-        standing.raise(member, 40);
-        assert_eq!(standing.highest(member), 41);
-        standing.raise(member, 50);
-        assert_eq!(standing.highest(member), 50);
-        assert_eq!(standing.member(8), None);
+        let standing = one_device();
+        let member = standing.member(7).unwrap();
+        member.raise(40);
+        assert_eq!(member.highest(), 41);
+        member.clone().raise(50);
+        assert_eq!(member.highest(), 50);
+        assert!(standing.member(8).is_none());
     }
 
     #[test]
     fn more_than_sixty_declines_are_busy_until_the_minute_ends() {
-        let (standing, member) = one_device();
+        let standing = one_device();
+        let member = standing.member(7).unwrap();
         let at = |seconds: u64| Mono(seconds * SECOND);
-        standing.declined(member, 60, at(61));
-        assert_eq!(standing.busy_for(member, 60, at(61)), None);
-        standing.declined(member, 1, at(90));
-        assert_eq!(standing.busy_for(member, 60, at(90)), Some(30_000));
-        assert_eq!(standing.busy_for(member, 60, at(120)), None);
-        standing.declined(member, 1, at(120));
-        assert_eq!(standing.busy_for(member, 60, at(120)), None);
+        member.declined(60, at(61));
+        assert_eq!(member.busy_for(60, at(61)), None);
+        member.declined(1, at(90));
+        assert_eq!(member.busy_for(60, at(90)), Some(30_000));
+        assert_eq!(member.busy_for(60, at(120)), None);
+        member.declined(1, at(120));
+        assert_eq!(member.busy_for(60, at(120)), None);
     }
 }

@@ -243,7 +243,7 @@ impl Replay {
             decision = decide_again(&self.state, record, Some((position, evidence)));
         }
         match decision {
-            Some(Decision::Record(again)) if again == *record => Again::Same,
+            Some(Decision::Record(again)) if *again == *record => Again::Same,
             Some(other) => Again::Other(show::decision(&other)),
             None => Again::Other("nothing: the record cannot be turned back into its request".to_owned()),
         }

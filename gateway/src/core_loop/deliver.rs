@@ -57,7 +57,7 @@ impl<J: Journal> CoreLoop<J> {
         connection.touched = false;
         let counts = &mut self.counts;
         let (next, scratch) = (&self.next, &mut self.scratch);
-        let mut settled = connection.tell(&self.ready, next, scratch, &self.view, counts, clock.mono);
+        let mut settled = connection.tell(&self.ready, next, scratch, counts, clock.mono);
         if settled.is_ok() && connection.needs_care() {
             settled = connection.end(counts, clock.mono.0);
         }
