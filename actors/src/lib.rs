@@ -12,6 +12,7 @@ pub mod channels;
 pub mod codes;
 pub mod command;
 pub mod festival;
+mod index;
 pub mod mail;
 pub mod office;
 mod paged;

@@ -38,7 +38,7 @@ pub(crate) fn pay_out(
     held: Option<(VendorId, i64)>,
     amount: i64,
 ) -> Verdict {
-    if !cx.device_may(request, Role::Administer) {
+    if !cx.device_may(Role::Administer) {
         return Refusal::NotYourRole.into();
     }
     if !cx.till_fits(request) {

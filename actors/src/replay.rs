@@ -41,13 +41,10 @@ pub fn apply_block_to(
 
 /// Asks for the memory that a few records will touch, then applies them in order.
 fn apply_slice(state: &mut ShardState, slice: &mut Vec<(RecordNumber, Record)>, last: &mut RecordNumber) {
-    let mut slots = [None; SLICE];
-    for (slot, (_, record)) in slots.iter_mut().zip(&*slice) {
-        *slot = record.envelope.wallet.and_then(|wallet| state.prefetch_slot(wallet));
-    }
-    for slot in slots.into_iter().flatten() {
-        state.prefetch_memory(slot);
-    }
+    let wallets = || slice.iter().filter_map(|(_, record)| record.envelope.wallet);
+    wallets().for_each(|wallet| state.prefetch_index(wallet));
+    wallets().for_each(|wallet| state.prefetch_slot(wallet));
+    wallets().for_each(|wallet| state.prefetch_memory(wallet));
     for (number, mut record) in slice.drain(..) {
         if mutant::on(Mutant::VersionFallsBack) {
             forget_adoption(state, &mut record);
@@ -96,10 +93,9 @@ pub fn decide_again(
 
 /// What comes of deciding again what no request caused.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "for one record that a person asks about")]
 pub enum Unasked {
     /// This record.
-    Record(Record),
+    Record(Box<Record>),
     /// None.
     Nothing,
     /// No actor decides records of this kind: the engine writes them.
@@ -133,7 +129,7 @@ pub fn decide_unasked(state: &ShardState, record: &Record) -> Unasked {
         Body::Told => state.spread(record.at),
         _ => return Unasked::Undecided,
     };
-    again.map_or(Unasked::Nothing, Unasked::Record)
+    again.map_or(Unasked::Nothing, |record| Unasked::Record(Box::new(record)))
 }
 
 /// The record of the timer that `record` is of, if one is due and comes to it; else of the first one due.

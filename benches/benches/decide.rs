@@ -6,6 +6,7 @@
 use std::hint::black_box;
 
 use actors::command::Request;
+use actors::shard_state::Ahead;
 use benches::{WALLETS, World};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -21,12 +22,10 @@ fn decide_all(world: &World, slice: &[Request]) {
 
 fn prefetch(world: &World, slice: &[Request]) {
     let state = world.state();
-    let mut slots = [0; SLICE];
-    for (slot, request) in slots.iter_mut().zip(slice) {
-        *slot = state.prefetch_slot(request.tag.number.as_wallet()).expect("it was opened");
-    }
-    for slot in slots.iter().take(slice.len()) {
-        state.prefetch_memory(*slot);
+    for ahead in [Ahead::Far, Ahead::Near, Ahead::Next] {
+        for request in slice {
+            state.prefetch(ahead, request);
+        }
     }
 }
 

@@ -104,7 +104,7 @@ impl World {
     /// The record that a request brings about; an error if it brings about none.
     pub fn record(&self, request: &Request) -> Result<Record, Failed> {
         match self.state.decide(&self.now(), request) {
-            Decision::Record(record) if record.decline.is_none() => Ok(record),
+            Decision::Record(record) if record.decline.is_none() => Ok(*record),
             other => Err(format!("not a record that moves money: {other:?}").into()),
         }
     }

@@ -218,15 +218,19 @@ impl<J: Journal> Core<J> {
         }
     }
 
+    #[inline]
     fn route(&mut self, job: Job) {
         let shards = self.layout.homes.len();
         #[expect(clippy::cast_possible_truncation, reason = "the number of shards fits 16 bits")]
         let shard = job.actor().shard(shards as u16);
         match self.own[usize::from(shard.0)] {
-            Some(index) => match self.shards[index].take(job) {
-                Ok(()) => self.counters.jobs += 1,
-                Err(job) => self.refuse(&job, shard, self.shards[index].keeps_out_as()),
-            },
+            Some(index) if self.shards[index].turns_down(&job) => {
+                self.refuse(&job, shard, self.shards[index].keeps_out_as());
+            }
+            Some(index) => {
+                self.counters.jobs += 1;
+                self.shards[index].take(job);
+            }
             None => self.outgoing_jobs[usize::from(self.layout.homes[usize::from(shard.0)])].push(job),
         }
     }
@@ -277,6 +281,8 @@ impl<J: Journal> Core<J> {
         let full = self.journal.room() < needed;
         let mut handed_over = 0;
         for turn in 0..count {
+            self.shards[(self.first + turn + 2) % count].look_up();
+            self.shards[(self.first + turn + 1) % count].warm();
             let shard = &mut self.shards[(self.first + turn) % count];
             let mut step = step!(self, clock, full);
             if !shard.has_work() && (shard.state().is_some() || shard.is_stopped()) {

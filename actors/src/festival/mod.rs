@@ -13,7 +13,8 @@ use ledger::ids::{At, DeviceNumber, FestivalId, ItemId, TillId, VendorId, Versio
 use ledger::money::{BALANCE_LIMIT, Currency, VatRate};
 use smallvec::SmallVec;
 
-use crate::table::Table;
+use crate::index::Index;
+use crate::table::hash_of;
 
 /// Most parts in which a running festival's configuration is changed: 4 MB, some twenty times what a
 /// festival of 9,000 devices takes.
@@ -212,15 +213,15 @@ pub struct Festival {
     items: Vec<Item>,
     tills: Vec<Till>,
     devices: Vec<Device>,
-    index: Index,
+    index: Numbers,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-struct Index {
-    vendors: Table<u32, u32>,
-    items: Table<u32, u32>,
-    tills: Table<u32, u32>,
-    devices: Table<u32, u32>,
+struct Numbers {
+    vendors: Index,
+    items: Index,
+    tills: Index,
+    devices: Index,
 }
 
 /// The lists of a configuration, as they are written down.
@@ -300,25 +301,51 @@ impl Festival {
     /// The vendor of this number.
     #[inline]
     pub fn vendor(&self, id: VendorId) -> Option<&Vendor> {
-        self.index.vendors.get(&id.get()).map(|at| &self.vendors[*at as usize])
+        find(&self.index.vendors, &self.vendors, id.get())
     }
 
     /// The item of this number.
     #[inline]
     pub fn item(&self, id: ItemId) -> Option<&Item> {
-        self.index.items.get(&id.get()).map(|at| &self.items[*at as usize])
+        find(&self.index.items, &self.items, id.get())
     }
 
     /// The till of this number.
     #[inline]
     pub fn till(&self, id: TillId) -> Option<&Till> {
-        self.index.tills.get(&id.get()).map(|at| &self.tills[*at as usize])
+        find(&self.index.tills, &self.tills, id.get())
     }
 
     /// The device of this number.
     #[inline]
     pub fn device(&self, number: DeviceNumber) -> Option<&Device> {
-        self.index.devices.get(&number.get()).map(|at| &self.devices[*at as usize])
+        find(&self.index.devices, &self.devices, number.get())
+    }
+
+    /// The first of three steps towards a device and its till, each of which asks the processor for what the next one reads.
+    #[inline]
+    pub(crate) fn prefetch_index(&self, number: DeviceNumber) {
+        self.index.devices.prefetch(hash_of(number.get().into()));
+    }
+
+    /// The second step: the device, and where its till is written down if it is `till`.
+    #[inline]
+    pub(crate) fn prefetch_device(&self, number: DeviceNumber, till: Option<TillId>) {
+        if let Some(place) = self.index.devices.find(hash_of(number.get().into()), |_| true) {
+            crate::prefetch::soon(&self.devices[place as usize]);
+        }
+        if let Some(till) = till {
+            self.index.tills.prefetch(hash_of(till.get().into()));
+        }
+    }
+
+    /// The third step: the till.
+    #[inline]
+    pub(crate) fn prefetch_till(&self, till: Option<TillId>) {
+        let place = till.and_then(|till| self.index.tills.find(hash_of(till.get().into()), |_| true));
+        if let Some(place) = place {
+            crate::prefetch::soon(&self.tills[place as usize]);
+        }
     }
 
     /// All devices.
@@ -356,41 +383,71 @@ fn check_limits(limits: &Limits) -> Result<(), FestivalError> {
     Ok(())
 }
 
-fn index_of(lists: &Lists) -> Result<Index, FestivalError> {
-    let index = Index {
-        vendors: unique("vendor", lists.vendors.iter().map(|vendor| vendor.id.get()))?,
-        items: unique("item", lists.items.iter().map(|item| item.id.get()))?,
-        tills: unique("till", lists.tills.iter().map(|till| till.id.get()))?,
-        devices: unique("device", lists.devices.iter().map(|device| device.number.get()))?,
+/// Something with a number, which is looked up by it.
+trait Numbered {
+    /// What an error calls it.
+    const WHAT: &'static str;
+    fn number(&self) -> u32;
+}
+
+/// Makes a part of the configuration [`Numbered`].
+macro_rules! numbered {
+    ($($part:ty: $what:literal, $field:ident;)*) => {$(
+        impl Numbered for $part {
+            const WHAT: &'static str = $what;
+            #[inline]
+            fn number(&self) -> u32 {
+                self.$field.get()
+            }
+        }
+    )*};
+}
+
+numbered! {
+    Vendor: "vendor", id;
+    Item: "item", id;
+    Till: "till", id;
+    Device: "device", number;
+}
+
+#[inline]
+fn find<'a, T: Numbered>(index: &Index, all: &'a [T], number: u32) -> Option<&'a T> {
+    let place = index.find(hash_of(number.into()), |place| all[place as usize].number() == number);
+    place.map(|place| &all[place as usize])
+}
+
+fn index_of(lists: &Lists) -> Result<Numbers, FestivalError> {
+    let index = Numbers {
+        vendors: unique(&lists.vendors)?,
+        items: unique(&lists.items)?,
+        tills: unique(&lists.tills)?,
+        devices: unique(&lists.devices)?,
     };
-    let missing = |what, number| Err(FestivalError::Missing { what, number });
-    for item in &lists.items {
-        if !index.vendors.contains_key(&item.vendor.get()) {
-            return missing("vendor", item.vendor.get());
-        }
-    }
-    for vendor in lists.tills.iter().filter_map(|till| till.vendor) {
-        if !index.vendors.contains_key(&vendor.get()) {
-            return missing("vendor", vendor.get());
-        }
-    }
+    let vendor = |id: VendorId| must_be(&index.vendors, &lists.vendors, id.get());
+    lists.items.iter().try_for_each(|item| vendor(item.vendor))?;
+    lists.tills.iter().filter_map(|till| till.vendor).try_for_each(vendor)?;
     for device in &lists.devices {
-        if !index.tills.contains_key(&device.till.get()) {
-            return missing("till", device.till.get());
-        }
+        must_be(&index.tills, &lists.tills, device.till.get())?;
         if device.number.get() >= 1 << 23 {
-            return missing("device number below 2^23 for", device.number.get());
+            let what = "device number below 2^23 for";
+            return Err(FestivalError::Missing { what, number: device.number.get() });
         }
     }
     Ok(index)
 }
 
-fn unique(what: &'static str, numbers: impl Iterator<Item = u32>) -> Result<Table<u32, u32>, FestivalError> {
-    let mut index = Table::default();
-    for (at, number) in (0_u32..).zip(numbers) {
-        if index.insert(number, at).is_some() {
-            return Err(FestivalError::Twice { what, number });
+fn must_be<T: Numbered>(index: &Index, all: &[T], number: u32) -> Result<(), FestivalError> {
+    find(index, all, number).map(drop).ok_or(FestivalError::Missing { what: T::WHAT, number })
+}
+
+fn unique<T: Numbered>(all: &[T]) -> Result<Index, FestivalError> {
+    let mut index = Index::default();
+    for part in all {
+        let number = part.number();
+        if find(&index, all, number).is_some() {
+            return Err(FestivalError::Twice { what: T::WHAT, number });
         }
+        index.push(hash_of(number.into()), |place| hash_of(all[place as usize].number().into()));
     }
     Ok(index)
 }

@@ -57,7 +57,7 @@ pub(crate) fn adopt(
 }
 
 fn refused(cx: &Context<'_>, request: &Request) -> Option<Refusal> {
-    if !cx.device_may(request, Role::Administer) {
+    if !cx.device_may(Role::Administer) {
         return Some(Refusal::NotYourRole);
     }
     if !cx.till_fits(request) {

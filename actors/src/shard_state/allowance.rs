@@ -28,13 +28,12 @@ struct Set {
 impl ShardState {
     /// A sale that leaves its wallet below the mark of an allowance asks for what is missing in the very
     /// record that takes the money.
-    pub(super) fn asking(&self, cx: &Context<'_>, wallet: &Wallet, mut record: Record) -> Record {
+    pub(super) fn ask_for_more(&self, cx: &Context<'_>, wallet: &Wallet, record: &mut Record) {
         let sale = matches!(record.body, Body::Purchased { .. } | Body::Held { .. });
         if wallet.has_allowance() && sale && record.decline.is_none() && record.envelope.mail.is_none() {
-            let sent = self.what_is_missing(cx, wallet, &record);
+            let sent = self.what_is_missing(cx, wallet, record);
             record.envelope.mail = sent.map(|sent| Box::new(sends(sent)));
         }
-        record
     }
 
     fn what_is_missing(&self, cx: &Context<'_>, wallet: &Wallet, record: &Record) -> Option<Sent> {

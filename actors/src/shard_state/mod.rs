@@ -29,7 +29,7 @@ use crate::answer::{Answer, Movement, Statement, Verdict};
 use crate::channels::Channels;
 use crate::codes::{Decline, Outcome, Refusal};
 use crate::command::{Command, Request};
-use crate::festival::{self, Festival, Role, Till};
+use crate::festival::{self, Device, Festival, Role, Till};
 use crate::office;
 use crate::stripes::Stripes;
 use crate::tag::{self, Standing, Tags};
@@ -71,19 +71,20 @@ pub(crate) struct Context<'a> {
     /// What the request's tag may do.
     pub(crate) standing: Standing,
     pub(crate) holds: &'a Holds,
+    /// The request's device; `None` if it is not of this festival.
+    pub(crate) device: Option<&'a Device>,
     evidence: Option<Evidence<'a>>,
 }
 
 impl<'a> Context<'a> {
     /// Whether the request's device may act in `role`. A device not of this festival may nothing.
-    pub(crate) fn device_may(&self, request: &Request, role: Role) -> bool {
-        self.festival.device(request.device).is_some_and(|device| device.roles.has(role))
+    pub(crate) fn device_may(&self, role: Role) -> bool {
+        self.device.is_some_and(|device| device.roles.has(role))
     }
 
     /// The till of the request, if it is the one its device is assigned to.
     pub(crate) fn till_of(&self, request: &Request) -> Option<&'a Till> {
-        let device = self.festival.device(request.device)?;
-        let till = self.festival.till(device.till)?;
+        let till = self.festival.till(self.device?.till)?;
         (request.till == Some(till.id)).then_some(till)
     }
 
@@ -100,16 +101,26 @@ impl<'a> Context<'a> {
     }
 }
 
+/// How far ahead of its decision a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// Two slices.
+    Far,
+    /// One slice.
+    Near,
+    /// It is decided next.
+    Next,
+}
+
 /// What the shard is to do about a request.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "records are the common case and live for one step")]
 pub enum Decision {
     /// Something happened, or a decided no: apply it, make it durable, then answer.
-    Record(Record),
+    Record(Box<Record>),
     /// Nothing new: the answer is known (a retry, a refusal, a read).
     Answer(Answer),
     /// A balance with its last movements.
-    Statement(Statement),
+    Statement(Box<Statement>),
     /// Fetch the record at this position and ask again with it as evidence.
     Evidence(RecordNumber),
     /// Another actor is to be asked: the wallet that the tag was given to; or, if the wallet that was asked
@@ -285,18 +296,49 @@ impl ShardState {
         self.stripes.held(&home).min(BALANCE_LIMIT - 1)
     }
 
-    /// Asks the processor for the lines that deciding about this wallet will touch first.
+    /// The first of three steps towards a wallet, each of which asks the processor for the lines that the
+    /// next one reads: where its slot is written down.
     #[inline]
-    pub fn prefetch_slot(&self, number: WalletNumber) -> Option<u32> {
-        let slot = self.slots.guess(number)?;
-        crate::prefetch::soon(self.slots.at(slot));
-        Some(slot)
+    pub(crate) fn prefetch_index(&self, number: WalletNumber) {
+        self.slots.prefetch_index(number);
     }
 
-    /// Asks for what the wallet of a slot found by [`ShardState::prefetch_slot`] remembers.
+    /// The second step: the wallet itself.
     #[inline]
-    pub fn prefetch_memory(&self, slot: u32) {
-        self.memory.prefetch(self.slots.at(slot));
+    pub(crate) fn prefetch_slot(&self, number: WalletNumber) {
+        if let Some(slot) = self.slots.guess(number) {
+            crate::prefetch::soon(self.slots.at(slot));
+        }
+    }
+
+    /// The third step: what the wallet remembers.
+    #[inline]
+    pub(crate) fn prefetch_memory(&self, number: WalletNumber) {
+        if let Some(slot) = self.slots.guess(number) {
+            self.memory.prefetch(self.slots.at(slot));
+        }
+    }
+
+    /// The same three steps towards everything that deciding about a request reads.
+    #[inline]
+    pub fn prefetch(&self, ahead: Ahead, request: &Request) {
+        let Some(adopted) = self.configuration.adopted() else { return };
+        let (festival, actor) = (&adopted.festival, request.actor());
+        match ahead {
+            Ahead::Far => {
+                self.prefetch_index(actor);
+                festival.prefetch_index(request.device);
+            }
+            Ahead::Near => {
+                self.prefetch_slot(actor);
+                self.memory.prefetch_highest(request.id);
+                festival.prefetch_device(request.device, request.till);
+            }
+            Ahead::Next => {
+                self.prefetch_memory(actor);
+                festival.prefetch_till(request.till);
+            }
+        }
     }
 
     /// What the addressed actor makes of `request`. Reads and changes nothing.
@@ -318,7 +360,8 @@ impl ShardState {
             return Err(Refusal::NotYourId);
         }
         // Before anything is looked up: whoever has a stolen device is not to learn a balance by it.
-        if adopted.festival.device(request.device).is_some_and(|device| device.revoked) {
+        let device = adopted.festival.device(request.device);
+        if device.is_some_and(|device| device.revoked) {
             return Err(Refusal::DeviceRevoked);
         }
         if let Some(elsewhere) = self.not_its_wallet(request) {
@@ -341,6 +384,7 @@ impl ShardState {
             tags: &self.tags,
             standing: wallet.and_then(|own| self.standing(own, request.tag.number)).unwrap_or_default(),
             holds: &self.holds,
+            device,
             evidence: now.evidence,
         };
         match (&request.command, known) {
@@ -410,11 +454,11 @@ impl ShardState {
         wallet: Option<&Wallet>,
         request: &Request,
     ) -> Result<Decision, Refusal> {
-        if cx.festival.device(request.device).is_none() {
+        if cx.device.is_none() {
             return Err(Refusal::Unauthenticated);
         }
         let total = match office::vendor_of(cx.festival, request) {
-            Some(_) if !cx.device_may(request, Role::Administer) => return Err(Refusal::NotYourRole),
+            Some(_) if !cx.device_may(Role::Administer) => return Err(Refusal::NotYourRole),
             Some(vendor) => self.home(vendor),
             None => wallet.filter(|wallet| wallet.is_open()).ok_or(Refusal::UnknownTag)?.balances().total(),
         };
@@ -427,7 +471,7 @@ impl ShardState {
         };
         let newest = wallet.into_iter().flat_map(|wallet| self.memory.newest_first(wallet));
         let movements = newest.take(Statement::MOVEMENTS).map(movement).collect();
-        Ok(Decision::Statement(Statement { answer, movements }))
+        Ok(Decision::Statement(Box::new(Statement { answer, movements })))
     }
 
     fn cancel(
@@ -436,7 +480,7 @@ impl ShardState {
         wallet: Option<&Wallet>,
         request: &Request,
     ) -> Result<Decision, Refusal> {
-        if cx.festival.device(request.device).is_none() {
+        if cx.device.is_none() {
             return Err(Refusal::Unauthenticated);
         }
         // What a configuration did cannot be undone, only followed by another.
@@ -466,8 +510,7 @@ impl ShardState {
         wallet: Option<&Wallet>,
         request: &Request,
     ) -> Result<Decision, Refusal> {
-        let device = cx.festival.device(request.device);
-        device.ok_or(Refusal::Unauthenticated)?;
+        cx.device.ok_or(Refusal::Unauthenticated)?;
         if request.mode != ledger::record::Mode::default() || request.replaces.is_some() {
             return Err(Refusal::Unsupported);
         }
@@ -520,7 +563,10 @@ impl ShardState {
             | Command::Lookup => Refusal::Unsupported.into(),
         };
         Self::decision(match verdict {
-            wallet::Verdict::Record(record) => self.asking(cx, wallet, record).into(),
+            wallet::Verdict::Record(mut record) => {
+                self.ask_for_more(cx, wallet, &mut record);
+                wallet::Verdict::Record(record)
+            }
             other => other,
         })
     }

@@ -20,7 +20,7 @@ pub(crate) fn pair(
     wallet: WalletNumber,
     replaces: Option<TagNumber>,
 ) -> Verdict {
-    if !cx.device_may(request, Role::Pair) {
+    if !cx.device_may(Role::Pair) {
         return Refusal::NotYourRole.into();
     }
     if !cx.till_fits(request) {

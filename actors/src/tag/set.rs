@@ -11,7 +11,7 @@ use crate::shard_state::Context;
 use crate::wallet::{Verdict, applied, declined};
 
 pub(crate) fn set(cx: &Context<'_>, request: &Request, blocked: bool) -> Verdict {
-    if !cx.device_may(request, Role::Pair) && !cx.device_may(request, Role::Supervise) {
+    if !cx.device_may(Role::Pair) && !cx.device_may(Role::Supervise) {
         return Refusal::NotYourRole.into();
     }
     if !cx.till_fits(request) {

@@ -69,7 +69,7 @@ fn sound(cx: &Context<'_>, wallet: &Wallet, request: &Request, terms: Terms) -> 
     if !cx.festival.allowances {
         return Err(Refusal::AllowancesOff);
     }
-    if !cx.device_may(request, Role::TopUp) {
+    if !cx.device_may(Role::TopUp) {
         return Err(Refusal::NotYourRole);
     }
     if !cx.till_fits(request) {

@@ -19,7 +19,7 @@ pub(crate) fn authorise(
     amount: i64,
     seconds: u32,
 ) -> Verdict {
-    if !cx.device_may(request, Role::Sell) {
+    if !cx.device_may(Role::Sell) {
         return Refusal::NotYourRole.into();
     }
     let Some(till) = cx.till_of(request) else { return Refusal::WrongTill.into() };

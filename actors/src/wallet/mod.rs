@@ -42,22 +42,15 @@ use crate::command::{Command, Request};
 use crate::shard_state::Context;
 
 /// What a wallet makes of a command.
-#[expect(clippy::large_enum_variant, reason = "records are the common case and live for one step")]
 pub(crate) enum Verdict {
-    /// A record: something happened, or a decided no.
-    Record(Record),
+    /// A record: something happened, or a decided no. Boxed: it is handed on several times.
+    Record(Box<Record>),
     /// A no without a record.
     Refused(Refusal),
     /// The record at this position is needed to decide.
     Evidence(ledger::ids::RecordNumber),
     /// A cancel that finds nothing to do: the id's outcome stands as it is.
     Stands,
-}
-
-impl From<Record> for Verdict {
-    fn from(record: Record) -> Self {
-        Self::Record(record)
-    }
 }
 
 impl From<Refusal> for Verdict {
@@ -68,18 +61,14 @@ impl From<Refusal> for Verdict {
 
 /// The record of a decided no: what was asked, and why not.
 pub(crate) fn declined(cx: &Context<'_>, request: &Request, body: Body, decline: Decline) -> Verdict {
-    Verdict::Record(Record {
-        at: cx.at,
-        envelope: envelope(cx, request),
-        body,
-        decline: decline.to_record(),
-        entry: Entry::none(),
-    })
+    let (envelope, decline) = (envelope(cx, request), decline.to_record());
+    Verdict::Record(Box::new(Record { at: cx.at, envelope, body, decline, entry: Entry::none() }))
 }
 
 /// The record of something that took effect.
 pub(crate) fn applied(cx: &Context<'_>, request: &Request, body: Body, entry: Entry) -> Verdict {
-    Verdict::Record(Record { at: cx.at, envelope: envelope(cx, request), body, decline: None, entry })
+    let envelope = envelope(cx, request);
+    Verdict::Record(Box::new(Record { at: cx.at, envelope, body, decline: None, entry }))
 }
 
 /// The same with a message that it sends.

@@ -11,7 +11,7 @@ use crate::festival::Role;
 use crate::shard_state::Context;
 
 pub(crate) fn open(cx: &Context<'_>, wallet: Option<&Wallet>, request: &Request) -> Verdict {
-    if !cx.device_may(request, Role::Pair) {
+    if !cx.device_may(Role::Pair) {
         return Refusal::NotYourRole.into();
     }
     if !cx.till_fits(request) {

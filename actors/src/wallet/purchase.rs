@@ -57,7 +57,7 @@ pub(super) fn sale_at<'a>(
     asked: &[AskedLine],
     amount: i64,
 ) -> Result<(&'a Till, Lines), Refusal> {
-    if !cx.device_may(request, Role::Sell) {
+    if !cx.device_may(Role::Sell) {
         return Err(Refusal::NotYourRole);
     }
     let till = cx.till_of(request).ok_or(Refusal::WrongTill)?;

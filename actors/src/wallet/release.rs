@@ -17,7 +17,7 @@ pub(crate) fn release_hold(
     request: &Request,
     hold: RequestId,
 ) -> Verdict {
-    if !cx.device_may(request, Role::Sell) {
+    if !cx.device_may(Role::Sell) {
         return Refusal::NotYourRole.into();
     }
     let Some(till) = cx.till_of(request) else { return Refusal::WrongTill.into() };

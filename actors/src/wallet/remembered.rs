@@ -175,6 +175,14 @@ impl Memory {
         self.highest.of_device(device.get())
     }
 
+    /// Asks for the highest counter of the device of `id`.
+    #[inline]
+    pub(crate) fn prefetch_highest(&self, id: RequestId) {
+        if let Some(highest) = id.device().and_then(|device| self.highest.place(device.get())) {
+            crate::prefetch::soon(highest);
+        }
+    }
+
     /// Asks for the lines that deciding about `wallet` will touch.
     #[inline]
     pub(crate) fn prefetch(&self, wallet: &Wallet) {
@@ -201,8 +209,13 @@ impl Highest {
 
     #[inline]
     fn of_device(&self, device: u32) -> u64 {
-        let page = self.0.get(device as usize / HIGHEST_PAGE);
-        page.and_then(Option::as_ref).map_or(0, |page| page[device as usize % HIGHEST_PAGE])
+        self.place(device).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn place(&self, device: u32) -> Option<&u64> {
+        let page = self.0.get(device as usize / HIGHEST_PAGE)?.as_ref()?;
+        Some(&page[device as usize % HIGHEST_PAGE])
     }
 
     fn saw(&mut self, id: RequestId) {

@@ -1,8 +1,8 @@
 //! Where wallets lie: dense slots of one cache line each, found by number.
 
-use hashbrown::HashTable;
 use ledger::ids::{At, FestivalId, TillId, WalletNumber};
 
+use crate::index::Index;
 use crate::paged::Paged;
 use crate::table::hash_of;
 use crate::tag::Standing;
@@ -181,9 +181,8 @@ impl Wallet {
 /// The wallets of a shard.
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
-    /// Slot numbers by the hash of the wallet's number, which lies in the slot itself: 5 bytes an
-    /// entry, so that the index of a busy shard stays in the processor's caches.
-    index: HashTable<u32>,
+    /// Slot numbers by the hash of the wallet's number, which lies in the slot itself.
+    index: Index,
     slots: Paged<Wallet>,
 }
 
@@ -192,14 +191,20 @@ impl Slots {
     #[inline]
     pub(crate) fn find(&self, number: WalletNumber) -> Option<u32> {
         let number = number.get();
-        self.index.find(hash_of(number), |slot| self.slots[*slot].number == number).copied()
+        self.index.find(hash_of(number), |slot| self.slots[slot].number == number)
+    }
+
+    /// Asks the processor for the line of the index that names this wallet's slot.
+    #[inline]
+    pub(crate) fn prefetch_index(&self, number: WalletNumber) {
+        self.index.prefetch(hash_of(number.get()));
     }
 
     /// The slot where this wallet most likely lies, found without touching any slot: for
     /// prefetching only.
     #[inline]
     pub(crate) fn guess(&self, number: WalletNumber) -> Option<u32> {
-        self.index.find(hash_of(number.get()), |_| true).copied()
+        self.index.find(hash_of(number.get()), |_| true)
     }
 
     /// The wallet in a slot.
@@ -221,7 +226,7 @@ impl Slots {
         }
         let slot = self.slots.push(Wallet { number: number.get(), check, ..Wallet::EMPTY });
         let (index, slots) = (&mut self.index, &self.slots);
-        index.insert_unique(hash_of(number.get()), slot, |slot| hash_of(slots[*slot].number));
+        index.push(hash_of(number.get()), |slot| hash_of(slots[slot].number));
         slot
     }
 

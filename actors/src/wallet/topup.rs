@@ -21,7 +21,7 @@ pub(crate) fn top_up(
         Tender::Cash => Role::TopUp,
         Tender::Bonus => Role::Supervise,
     };
-    if !cx.device_may(request, role) {
+    if !cx.device_may(role) {
         return Refusal::NotYourRole.into();
     }
     let Some(till) = cx.till_of(request) else { return Refusal::WrongTill.into() };

@@ -23,7 +23,7 @@ pub(crate) fn transfer(
     if !cx.festival.transfers {
         return Refusal::TransfersOff.into();
     }
-    if !cx.device_may(request, Role::TopUp) {
+    if !cx.device_may(Role::TopUp) {
         return Refusal::NotYourRole.into();
     }
     if !cx.till_fits(request) {

@@ -19,7 +19,7 @@ pub(crate) fn void(
     request: &Request,
     sale: RequestId,
 ) -> Verdict {
-    if !cx.device_may(request, Role::Refund) {
+    if !cx.device_may(Role::Refund) {
         return Refusal::NotYourRole.into();
     }
     if !cx.till_fits(request) {

@@ -480,7 +480,7 @@ pub(crate) fn check_decided_again(
         decision = replay::decide_again(state, record, Some((position, evidence)));
     }
     match decision {
-        Some(Decision::Record(again)) => assert_eq!(again, *record),
+        Some(Decision::Record(again)) => assert_eq!(*again, *record),
         Some(other) => panic!("decided again {record:?} came to {other:?}"),
         None => assert!(record.envelope.request.is_none(), "{record:?} could not be decided again"),
     }

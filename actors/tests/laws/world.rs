@@ -374,11 +374,11 @@ impl World {
         Ok(match decision {
             Decision::Elsewhere(actor) => return Err(actor),
             Decision::Record(record) => {
-                let number = self.push(record.clone());
+                let number = self.push((*record).clone());
                 Reply::Answer(self.state.answer_of(request, &record, number))
             }
             Decision::Answer(answer) => Reply::Answer(answer),
-            Decision::Statement(statement) => Reply::Statement(statement),
+            Decision::Statement(statement) => Reply::Statement(*statement),
             Decision::Evidence(position) => panic!("asked twice for the record at {position}"),
         })
     }

@@ -7,9 +7,10 @@ use ledger::ids::WalletNumber;
 
 use crate::limits::ACTOR_JOBS;
 
-/// Buckets of the count. An actor shares its bucket with others: only the actors of a bucket that
-/// was full are counted one by one.
-const BUCKETS: usize = 1 << 12;
+/// Buckets of the count: few enough that those of all shards stay in the processor's cache, and in a full
+/// mailbox a bucket still has far fewer jobs than one actor may have. An actor shares its bucket with others:
+/// only the actors of a bucket that was full are counted one by one.
+const BUCKETS: usize = 1 << 10;
 
 /// In a bucket: its actors are counted one by one. The rest is how many jobs it has, which is below
 /// this by far: a mailbox is bounded, and so is what is set aside.

@@ -67,9 +67,6 @@ pub(crate) struct Shard {
     /// `None` while it is rebuilt from its journal, or if it stopped.
     state: Option<ShardState>,
     mailbox: Mailbox,
-    /// Jobs taken from the mailbox together; those before `cursor` are done.
-    slice: Vec<Job>,
-    cursor: usize,
     phase: Phase,
     /// Last confirmed block.
     head: Head,
@@ -114,8 +111,6 @@ impl Shard {
             epoch,
             state: None,
             mailbox: Mailbox::new(),
-            slice: Vec::new(),
-            cursor: 0,
             phase: Phase::Deciding,
             head: Head::default(),
             filling: Box::new(Draft::new(ledger, id, epoch)),
@@ -179,8 +174,7 @@ impl Shard {
 
     /// Whether it could do something now.
     pub(crate) fn has_work(&self) -> bool {
-        let decidable = self.cursor < self.slice.len()
-            || !self.mailbox.is_empty()
+        let decidable = !self.mailbox.is_empty()
             || self.parked.has_woken()
             || self.state.is_some()
                 && (self.lines.has_work()
@@ -193,10 +187,16 @@ impl Shard {
             || (self.wants_rebuild && !self.in_flight())
     }
 
-    /// Takes a job into the mailbox, or hands it back.
-    #[expect(clippy::result_large_err, reason = "the job goes back to be refused, rarely")]
-    pub(crate) fn take(&mut self, job: Job) -> Result<(), Job> {
-        if self.state.is_none() { Err(job) } else { self.mailbox.push(job, self.parked.actors()) }
+    /// Whether a job would be kept out: by a limit, or because there is no state to decide it on.
+    #[inline]
+    pub(crate) fn turns_down(&mut self, job: &Job) -> bool {
+        self.state.is_none() || self.mailbox.is_full_for(job, self.parked.actors())
+    }
+
+    /// Takes a job that is not kept out into the mailbox.
+    #[inline]
+    pub(crate) fn take(&mut self, job: Job) {
+        self.mailbox.push(job);
     }
 
     /// Writes a record that no request asked for: openings of epochs, quarantines.

@@ -70,7 +70,7 @@ impl Parked {
     }
 
     /// The actor of each job that is set aside.
-    pub(super) fn actors(&self) -> impl Iterator<Item = WalletNumber> {
+    pub(super) fn actors(&self) -> impl Iterator<Item = WalletNumber> + Clone {
         let woken = self.woken.iter().map(|(job, _, _)| job.actor());
         self.waiting.iter().map(|waiting| waiting.job.actor()).chain(woken)
     }

@@ -100,13 +100,14 @@ impl Shard {
 
     /// Jobs that wait while there is no state are told to come back.
     pub(crate) fn turn_away(&mut self, step: &mut Step<'_>) {
-        let slice = std::mem::take(&mut self.slice);
-        for job in &slice[self.cursor.min(slice.len())..] {
-            self.refuse(job, Refusal::Busy, step);
-        }
-        self.cursor = 0;
-        while let Some(job) = self.mailbox.pop() {
-            self.refuse(&job, Refusal::Busy, step);
+        while !self.mailbox.is_empty() {
+            let (lane, mut batch) = self.mailbox.take();
+            while let Some(job) = batch.next() {
+                self.mailbox.done(job);
+                self.refuse(job, Refusal::Busy, step);
+                batch.advance();
+            }
+            self.mailbox.put_back((lane, batch));
         }
         for job in self.parked.drain() {
             self.mailbox.came_back(job.actor());

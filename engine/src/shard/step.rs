@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actors::answer::Answer;
 use actors::codes::Refusal;
-use actors::shard_state::{Decision, Evidence, Now};
+use actors::shard_state::{Ahead, Decision, Evidence, Now};
 use ledger::ids::{RecordNumber, WalletNumber};
 use ledger::journal::{FetchError, Journal, Lookup};
 use ledger::mutant;
@@ -14,6 +14,7 @@ use ledger::record::{Body, Record};
 use super::{Phase, Shard, Step};
 use crate::job::{Job, Message, Told};
 use crate::limits::SLICE;
+use crate::mailbox::Batch;
 
 impl Shard {
     /// Decides what waits, as far as the block being filled has room.
@@ -24,50 +25,65 @@ impl Shard {
         self.work_sweep(step);
         self.work_timers(step);
         self.work_versions(step);
-        while self.state.is_some() && self.filling.has_room() {
-            if self.cursor == self.slice.len() && !self.next_slice() {
+        while self.state.is_some() && self.filling.has_room() && !self.mailbox.is_empty() {
+            let (lane, mut batch) = self.mailbox.take();
+            self.work_batch(&mut batch, journal, step);
+            self.mailbox.put_back((lane, batch));
+        }
+    }
+
+    /// Asks for the memory that the next jobs will touch, while other shards are at work.
+    pub(crate) fn look_up(&self) {
+        if let Some(state) = &self.state {
+            self.mailbox.first(2 * SLICE).for_each(|job| state.prefetch(Ahead::Far, &job.request));
+        }
+    }
+
+    /// The same, a step further.
+    pub(crate) fn warm(&self) {
+        if let Some(state) = &self.state {
+            self.mailbox.first(SLICE).for_each(|job| state.prefetch(Ahead::Near, &job.request));
+        }
+    }
+
+    /// Decides a batch as far as there is room. After a panic it goes on with the next job.
+    fn work_batch<J: Journal>(&mut self, batch: &mut Batch, journal: &mut J, step: &mut Step<'_>) {
+        while self.state.is_some() && self.filling.has_room() && batch.next().is_some() {
+            let unwound = catch_unwind(AssertUnwindSafe(|| self.work_slice(batch, journal, step)));
+            if unwound.is_err()
+                && let Some(culprit) = batch.next()
+            {
+                self.panicked(culprit, step);
+                self.mailbox.done(culprit);
+                batch.advance();
+            }
+        }
+    }
+
+    /// Decides the next jobs of a batch, having asked for the memory of those after them.
+    fn work_slice<J: Journal>(&mut self, batch: &mut Batch, journal: &mut J, step: &mut Step<'_>) {
+        let count = self.prefetch(batch);
+        for _ in 0..count {
+            let Some(job) = batch.next().filter(|_| self.state.is_some() && self.filling.has_room()) else {
                 return;
-            }
-            self.work_slice(journal, step);
+            };
+            self.one(job, None, journal, step);
+            self.mailbox.done(job);
+            batch.advance();
         }
     }
 
-    /// Takes the next jobs together and asks for the memory they will touch.
-    fn next_slice(&mut self) -> bool {
-        self.slice.clear();
-        self.cursor = 0;
-        while self.slice.len() < SLICE {
-            let Some(job) = self.mailbox.pop() else { break };
-            self.slice.push(job);
+    /// Each slice of a batch is a step further than the one after it. How long the first one is.
+    fn prefetch(&self, batch: &Batch) -> usize {
+        let mut slices = batch.slices();
+        let first = slices.next().unwrap_or_default();
+        if let Some(state) = &self.state {
+            let ahead = |ahead, jobs: &[Job]| jobs.iter().for_each(|job| state.prefetch(ahead, &job.request));
+            ahead(Ahead::Next, first);
+            ahead(Ahead::Near, slices.next().unwrap_or_default());
+            ahead(Ahead::Far, slices.next().unwrap_or_default());
         }
-        let Some(state) = &self.state else { return false };
-        let mut slots = [None; SLICE];
-        for (slot, job) in slots.iter_mut().zip(&self.slice) {
-            *slot = state.prefetch_slot(job.request.actor());
-        }
-        for slot in slots.into_iter().flatten() {
-            state.prefetch_memory(slot);
-        }
-        !self.slice.is_empty()
-    }
-
-    /// Decides the slice from the cursor on. After a panic it goes on with the next job.
-    fn work_slice<J: Journal>(&mut self, journal: &mut J, step: &mut Step<'_>) {
-        let slice = std::mem::take(&mut self.slice);
-        while self.cursor < slice.len() && self.state.is_some() && self.filling.has_room() {
-            let unwound = catch_unwind(AssertUnwindSafe(|| {
-                while self.cursor < slice.len() && self.state.is_some() && self.filling.has_room() {
-                    self.one(&slice[self.cursor], None, journal, step);
-                    self.cursor += 1;
-                }
-            }));
-            if unwound.is_err() {
-                let culprit = self.cursor;
-                self.cursor += 1;
-                self.panicked(&slice[culprit], step);
-            }
-        }
-        self.slice = slice;
+        first.len()
     }
 
     /// Jobs whose evidence has come.
@@ -114,7 +130,7 @@ impl Shard {
                 self.tell(Told { reply: job.reply, message: Message::Answer(answer) }, step);
             }
             Decision::Statement(statement) => {
-                let message = Message::Statement(Box::new(statement));
+                let message = Message::Statement(statement);
                 self.tell(Told { reply: job.reply, message }, step);
             }
             Decision::Elsewhere(actor) => self.send_on(job, actor, step),

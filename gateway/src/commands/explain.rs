@@ -228,7 +228,7 @@ impl Replay {
     fn again(&self, record: &Record) -> Again {
         if record.envelope.request.is_none() {
             return match decide_unasked(&self.state, record) {
-                Unasked::Record(again) if again == *record => Again::Same,
+                Unasked::Record(again) if *again == *record => Again::Same,
                 Unasked::Record(again) => Again::Other(show::decision(&Decision::Record(again))),
                 Unasked::Nothing => {
                     Again::Other("nothing: it was not to be yet, or had been before".to_owned())

@@ -280,7 +280,7 @@ impl Shard {
         match decision {
             Decision::Record(record) => {
                 let number = self.state.next_record();
-                self.add(record.clone());
+                self.add((*record).clone());
                 Ok(self.state.answer_of(request, &record, number).verdict)
             }
             Decision::Answer(answer) => Ok(answer.verdict),
