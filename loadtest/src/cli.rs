@@ -28,9 +28,12 @@ use loadtest::rawlog::{FORMAT, RunFacts, RunWriter};
 use loadtest::session::Fanfare;
 use loadtest::{limits, machine, report};
 
+/// What `loadtest --version` says: the version, and the commit it was built from.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("FANFARE_COMMIT"), ")");
+
 /// Load over the wire, beside the machine's own limits.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version = VERSION, about)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
