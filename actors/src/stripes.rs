@@ -5,6 +5,7 @@
 use ledger::account::{Account, AccountKind};
 use ledger::entry::Posting;
 use ledger::ids::VendorId;
+use ledger::law::Law;
 use ledger::money::Currency;
 
 use crate::table::Table;
@@ -20,6 +21,8 @@ impl Stripes {
     pub(crate) fn post(&mut self, posting: &Posting) {
         let balance = self.0.entry(posting.account).or_insert(0);
         *balance = balance.saturating_add(posting.minor);
+        // Of all that lies here only a vendor's home has a floor.
+        Law::Floors.holds(*balance <= 0 || posting.account.kind != AccountKind::VendorHome);
     }
 
     /// What stands on the holder's side of an account here; 0 if nothing was ever posted to it.

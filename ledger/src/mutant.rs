@@ -91,6 +91,10 @@ mutants! {
     AdoptionSkipped = "adoption-skipped",
     /// A restarted shard decides by the first configuration it ever had.
     VersionFallsBack = "version-falls-back",
+    /// What a device may do is not asked.
+    RoleUnchecked = "role-unchecked",
+    /// A known id is decided as if it were new.
+    KnownIdDecidedAgain = "known-id-decided-again",
 }
 
 /// A request with this tag counter panics in `decide`, in a build with the `mutants` feature.

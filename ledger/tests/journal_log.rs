@@ -15,6 +15,7 @@ use ledger::journal::embedded::{
     SimFault, SimKind, Step, Worker,
 };
 use ledger::journal::{Event, FetchError, Journal, Lookup, Replay, SubmitError, Waker};
+use ledger::law::Law;
 
 /// A clock the test moves.
 fn still() -> (Clock, Arc<AtomicU64>) {
@@ -387,6 +388,27 @@ fn a_journal_thread_that_dies_is_a_failed_flush() {
     assert!(died.join().is_err());
     assert!(matches!(events(&mut port)[..], [Event::Dead { .. }]));
     assert!(log.dead().is_some() && log.close().is_err());
+}
+
+#[test]
+fn a_log_whose_lock_was_taken_away_dies_before_two_servers_write_to_it_for_long() {
+    // LOCK was deleted under a running server, a second one started, and each wrote over the other's sales.
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, hand) = still();
+    let config = LogConfig::small(clock);
+    let log = Log::create(Arc::new(OsDisk::open(dir.path()).unwrap()), config.clone()).unwrap();
+    let (mut port, mut worker) = (log.port(None), log.worker());
+    hand.fetch_add(config.mark_every_micros, Ordering::Relaxed);
+    run(&mut worker);
+    assert_eq!(log.dead(), None);
+    std::fs::remove_file(dir.path().join("LOCK")).unwrap();
+    hand.fetch_add(config.mark_every_micros, Ordering::Relaxed);
+    let before = Law::OneWriter.broken();
+    // A debug build panics.
+    let _panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&mut worker)));
+    assert_eq!(Law::OneWriter.broken(), before + 1);
+    assert!(log.dead().unwrap().contains("LOCK"));
+    assert!(matches!(&events(&mut port)[..], [Event::Dead { .. }]));
 }
 
 #[test]

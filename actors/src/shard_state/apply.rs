@@ -3,6 +3,7 @@
 use ledger::account::AccountKind;
 use ledger::entry::Posting;
 use ledger::ids::{At, RecordNumber, WalletNumber};
+use ledger::law::Law;
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Line, Message, Record};
 
@@ -156,6 +157,7 @@ impl ShardState {
                 self.stripes.post(posting);
             }
         }
+        Law::Floors.holds(wallet.balances.are_above_their_floors());
     }
 
     /// What took effect beyond its postings.

@@ -2,6 +2,7 @@
 //! eight (one cache line of ids, two of what they came to). L4 stands on this.
 
 use ledger::ids::{RecordNumber, RequestId};
+use ledger::law::Law;
 
 use super::Wallet;
 use crate::codes::{Decline, Outcome};
@@ -137,6 +138,7 @@ impl Memory {
     /// Adds an entry to what `wallet` remembers.
     pub(crate) fn remember(&mut self, wallet: &mut Wallet, entry: &Entry) {
         let index = (wallet.remembered % CHUNK) as usize;
+        Law::ExactlyOnce.holds(self.is_new(wallet, index, entry.id));
         if index == 0 {
             let mut chunk = Chunk::default();
             chunk.set_previous(wallet.last_chunk);
@@ -147,6 +149,14 @@ impl Memory {
         chunk.details[index] = pack(entry, chunk.details[index].spare);
         wallet.remembered += 1;
         self.highest.saw(entry.id);
+    }
+
+    /// L4, where the lines are at hand that are written next: the newest ids, and all of them where the id
+    /// is not above everything its device sent.
+    #[inline]
+    fn is_new(&self, wallet: &Wallet, index: usize, id: RequestId) -> bool {
+        let newest = if index == 0 { &[][..] } else { &self.chunks[wallet.last_chunk].ids[..index] };
+        !newest.contains(&id.get()) && self.find(wallet, id).is_none()
     }
 
     /// Rewrites what an id came to. Only a cancel does that.
@@ -240,6 +250,21 @@ mod tests {
     fn a_remembered_id_takes_24_bytes() {
         assert_eq!(size_of::<Chunk>(), 8 * 24);
         assert_eq!(std::mem::offset_of!(Chunk, details), 64);
+    }
+
+    #[test]
+    fn an_id_remembered_twice_is_counted_even_if_the_short_way_calls_it_new() {
+        // A tap that was charged at every resend, because the highest counter of its device was wrong.
+        let (mut memory, mut wallet) = (Memory::default(), Wallet::EMPTY);
+        (1..=3).for_each(|id| memory.remember(&mut wallet, &entry(7 << 40 | id, 5, Outcome::Applied)));
+        memory.highest = Highest::default();
+        let before = Law::ExactlyOnce.broken();
+        let again = entry(7 << 40 | 1, 5, Outcome::Applied);
+        // A debug build panics.
+        let _panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            memory.remember(&mut wallet, &again);
+        }));
+        assert_eq!(Law::ExactlyOnce.broken(), before + 1);
     }
 
     fn entry(id: u64, balance: i64, outcome: Outcome) -> Entry {

@@ -23,6 +23,13 @@ impl Balances {
     pub const fn total(&self) -> i64 {
         self.paid + self.bonus + self.deposit
     }
+
+    /// L2: no purse is below zero. There is no documented way to go below yet.
+    #[inline]
+    pub(crate) const fn are_above_their_floors(&self) -> bool {
+        // The sign of all three together.
+        self.paid | self.bonus | self.deposit >= 0
+    }
 }
 
 pub(crate) mod flag {

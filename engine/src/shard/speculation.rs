@@ -129,6 +129,8 @@ impl Shard {
     /// Goes on with a state that was rebuilt from the journal.
     pub(crate) fn install(&mut self, state: ShardState, head: Head, step: &mut Step<'_>) {
         Law::Replay.holds(state.next_record() == head.next_record);
+        // A later start wrote to it: this one is no longer its owner.
+        Law::OneWriter.holds(head.epoch <= self.epoch);
         self.state = Some(state);
         self.head = head;
         let _only_panics = mutant::struck(Point::Install);

@@ -198,8 +198,24 @@ pub fn laws(tree: &Tree) -> Vec<String> {
             }
             _ => {}
         }
+        let wired = between(registry, "pub const WIRED", "];").contains(&format!("Self::{variant},"));
+        let call = format!("Law::{variant}.holds");
+        let product = |file: &&File| !is_test(tree, file) && file.path.contains("/src/");
+        let evaluated =
+            tree.rust().filter(product).any(|file| without_tests(&code(&file.text)).contains(&call));
+        if wired != evaluated {
+            let what =
+                if wired { "has a counter that nothing can raise" } else { "is counted and not shown" };
+            broken.push(format!("{id} ({variant}): {what}: see `Law::WIRED`"));
+        }
     }
     broken
+}
+
+/// What stands in `text` from `begin` to the next `end`.
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    let from = text.find(begin).map_or("", |at| &text[at..]);
+    from.find(end).map_or("", |at| &from[..at])
 }
 
 fn mentions(text: &str, id: &str, variant: &str) -> bool {
@@ -354,6 +370,23 @@ mod can_fail {
         assert_eq!(laws(&Tree::of(&[law, ("a/tests/b.rs", "// L12\n")])).len(), 1);
         assert_eq!(laws(&Tree::of(&[law, ("a/tests/b.rs", "// L1 L11\n")])).len(), 1);
         assert_eq!(laws(&Tree::of(&[])).len(), 1);
+    }
+
+    #[test]
+    fn a_law_with_a_counter_that_nothing_raises_and_one_that_nobody_sees() {
+        let registry = |wired: &str| {
+            format!("/// L1: sums.\nConservation = 1,\npub const WIRED: [Self; 1] = [\n{wired}\n];\n// L1")
+        };
+        let found = |wired: &str, source: &str| {
+            let registry = registry(wired);
+            let law = ("ledger/src/law.rs", registry.as_str());
+            laws(&Tree::of(&[law, ("a/tests/b.rs", "// L1\n"), ("engine/src/a.rs", source)]))
+        };
+        let (wired, evaluated) = ("Self::Conservation,", "fn a() { Law::Conservation.holds(b); }");
+        assert_eq!(found(wired, evaluated), [""; 0]);
+        assert_eq!(found("", ""), [""; 0]);
+        assert_eq!(found(wired, "// Law::Conservation.holds(b)").len(), 1);
+        assert_eq!(found("", evaluated).len(), 1);
     }
 
     #[test]

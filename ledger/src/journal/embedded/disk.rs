@@ -39,7 +39,12 @@ pub trait DiskFile: Send + Sync {
 }
 
 /// Held for as long as nobody else may open the directory; let go when dropped.
-pub trait DiskLock: Send {}
+pub trait DiskLock: Send {
+    /// Whether it is still the lock that anybody else would meet.
+    fn is_held(&self) -> bool {
+        true
+    }
+}
 
 /// A directory of files.
 pub trait Disk: Send + Sync {

@@ -7,7 +7,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, OFlags};
+use rustix::io::Errno;
 
 use super::disk::{Disk, DiskFile, DiskLock, Page, bytes_of, bytes_of_mut};
 
@@ -27,10 +28,21 @@ struct OsFile(File);
 
 /// The lock is on the open file and goes with it.
 struct OsLock {
-    _file: File,
+    file: File,
+    dir: File,
 }
 
-impl DiskLock for OsLock {}
+impl DiskLock for OsLock {
+    /// Of the file that bears the name now, or nobody is kept out. Where the disk does not say, it is held.
+    fn is_held(&self) -> bool {
+        let named = rustix::fs::statat(&self.dir, LOCK_NAME, AtFlags::empty());
+        match (named, rustix::fs::fstat(&self.file)) {
+            (Ok(named), Ok(own)) => (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino),
+            (Err(error), _) => error != Errno::NOENT,
+            (_, Err(_)) => true,
+        }
+    }
+}
 
 /// Of a directory without a file to lock.
 struct NoLock;
@@ -121,7 +133,7 @@ impl Disk for OsDisk {
             file => file?,
         };
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Box::new(OsLock { _file: file }))
+        Ok(Box::new(OsLock { file, dir: self.dir.try_clone()? }))
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
@@ -192,5 +204,23 @@ mod tests {
         assert_eq!(second.lock().err().unwrap().kind(), ErrorKind::WouldBlock);
         drop(lock);
         second.lock().unwrap();
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_taken_away_keeps_nobody_out_and_says_so() {
+        // LOCK was deleted by whoever tidied up, and a second server started beside the first.
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("log");
+        std::fs::create_dir(&path).unwrap();
+        let first = OsDisk::open(&path).unwrap();
+        let lock = first.lock().unwrap();
+        assert!(lock.is_held());
+        let moved = parent.path().join("moved");
+        std::fs::rename(&path, &moved).unwrap();
+        assert!(lock.is_held(), "it goes with the directory");
+        std::fs::remove_file(moved.join(LOCK_NAME)).unwrap();
+        assert!(!lock.is_held());
+        let second = OsDisk::open(&moved).unwrap().lock().unwrap();
+        assert!(second.is_held() && !lock.is_held());
     }
 }

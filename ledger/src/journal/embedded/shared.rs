@@ -299,6 +299,13 @@ impl Shared {
         self.die(&format!("{doing} failed: {error}"));
     }
 
+    /// L8: whether another process that opens the directory would be kept out. One that was let go is
+    /// not asked.
+    pub(super) fn keeps_others_out(&self) -> bool {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        lock.as_ref().is_none_or(|lock| lock.is_held())
+    }
+
     /// Lets the directory go.
     pub(super) fn unlock(&self) {
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;

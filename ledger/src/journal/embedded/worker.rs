@@ -1,5 +1,5 @@
 //! What a journal thread (or a simulator, step by step) does: write what is ready, make the next
-//! segment ahead, write the MARK. It never waits for anything but the disk; parking is the caller's.
+//! segment ahead, write the MARK and see that the lock is still the lock. It never waits for anything but the disk; parking is the caller's.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
@@ -8,6 +8,7 @@ use super::disk::{PAGE, Page};
 use super::segment::{Making, SegmentHeader};
 use super::shared::{Queue, Shared};
 use super::stats::add;
+use crate::law::Law;
 
 /// Zeros written at a time.
 const CHUNK: usize = 256 * 1024;
@@ -49,7 +50,7 @@ pub struct Maker {
 /// See the module.
 pub struct Worker {
     shared: Arc<Shared>,
-    /// When the last MARK was written.
+    /// When the last MARK was written, and the lock looked at.
     marked_at: u64,
 }
 
@@ -168,6 +169,12 @@ impl Worker {
         let now = shared.now();
         if now.saturating_sub(self.marked_at) >= shared.config.mark_every_micros {
             self.marked_at = now;
+            if !shared.keeps_others_out() {
+                // Whoever opens the directory now finds it free, and both would write to it.
+                shared.die("its LOCK file was taken away: another server may have the ledger");
+                Law::OneWriter.holds(false);
+                return Step::Dead;
+            }
             if shared.write_mark() {
                 return Step::Marked;
             }
