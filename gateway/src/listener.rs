@@ -109,6 +109,12 @@ impl Dealer {
         (Self { turn: AtomicUsize::new(0), ways }, arrivals)
     }
 
+    /// Wakes every loop but the asking one: something waits for all of them.
+    pub(crate) fn wake_others(&self, asking: u16) {
+        let others = self.ways.iter().zip(0..).filter(|(_, number)| *number != asking);
+        others.for_each(|((_, wake), _)| wake.wake());
+    }
+
     /// Gives the socket to the next loop in turn, or back when that is the asking loop itself or
     /// one that does not take it.
     pub(crate) fn deal(&self, asking: u16, socket: OwnedFd) -> Option<OwnedFd> {

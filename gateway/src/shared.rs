@@ -111,17 +111,21 @@ impl Shared {
     }
 
     /// What loop `number` has in force in all its shards. The last loop to say so lets all loops go on to
-    /// that version.
-    pub(crate) fn note_in_force(&self, number: u16, in_force: Option<(Version, Option<Arc<Festival>>)>) {
+    /// that version; whether this was it: then the others are to be woken.
+    pub(crate) fn note_in_force(
+        &self,
+        number: u16,
+        in_force: Option<(Version, Option<Arc<Festival>>)>,
+    ) -> bool {
         let mut following = self.following();
         if let Some(own) = following.in_force.get_mut(usize::from(number)) {
             *own = in_force.map(|(version, festival)| (version.get(), festival));
         }
-        let Some(festival) = following.next() else { return };
-        if festival.version.get() > following.view.version() {
-            following.view = Arc::new(following.view.followed_by(festival));
-            self.version.store(following.view.version(), Ordering::Release);
-        }
+        let newer = |festival: &Arc<Festival>| festival.version.get() > following.view.version();
+        let Some(festival) = following.next().filter(newer) else { return false };
+        following.view = Arc::new(following.view.followed_by(festival));
+        self.version.store(following.view.version(), Ordering::Release);
+        true
     }
 
     /// The shards of loop `number` that stopped.
@@ -217,7 +221,8 @@ mod tests {
     fn the_last_loop_to_have_a_version_in_force_brings_it_about() {
         let shared = shared(3);
         for (number, expected) in [(1, 1), (0, 1), (2, 2)] {
-            shared.note_in_force(number, Some(in_force(2)));
+            let brought = shared.note_in_force(number, Some(in_force(2)));
+            assert_eq!(brought, number == 2);
             assert_eq!((shared.version(), shared.view().version()), (expected, expected));
         }
     }

@@ -48,10 +48,15 @@ impl Wake {
         Arc::new(move || wake.wake())
     }
 
+    /// Whether someone has rung since the loop last looked: it will not sleep.
+    pub fn is_rung(&self) -> bool {
+        self.inner.pending.load(Ordering::SeqCst)
+    }
+
     /// The loop wants to sleep; `false` when someone has rung meanwhile.
     pub(crate) fn may_sleep(&self) -> bool {
         self.inner.asleep.store(true, Ordering::SeqCst);
-        !self.inner.pending.load(Ordering::SeqCst)
+        !self.is_rung()
     }
 
     /// The loop is awake and will look at everything from here on.

@@ -15,7 +15,10 @@ impl<J: Journal> CoreLoop<J> {
         if changes != self.changes {
             self.changes = changes;
             self.shared.note_stopped(self.number, self.core.stopped());
-            self.shared.note_in_force(self.number, self.core.in_force());
+            if self.shared.note_in_force(self.number, self.core.in_force()) {
+                // One that sleeps would tell its terminals a quarter of a second later.
+                self.dealer.wake_others(self.number);
+            }
         }
         if self.shared.version() != self.view.version() {
             self.view = self.shared.view();

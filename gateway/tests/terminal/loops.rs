@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gateway::core_loop::Wait;
 use ledger::ids::ShardId;
 use wire::{Outcome, Refusal, Request};
 
@@ -94,4 +95,30 @@ fn a_shard_that_lost_its_state_says_busy_and_the_others_answer_on() {
     assert!(!lost.is_empty() && lost.len() < 28);
     assert!(lost.iter().all(|outcome| *outcome == Outcome::Refused(Refusal::Busy)), "{lost:?}");
     assert_eq!(server.rebuilds.try_recv(), Ok(ShardId(1)));
+}
+
+#[test]
+fn a_new_configuration_wakes_the_loops_that_sleep() {
+    // A bar was stopped, and the terminals of a quiet loop heard of it a quarter of a second after the others.
+    let mut server = Server::with(Setting { loops: 3, shards: 4, ..Setting::default() });
+    let mut office = Terminal::welcomed(&mut server, ADMINISTRATOR);
+    let mut second = festival();
+    second.version = ledger::ids::Version::new(2).unwrap();
+    let bytes = second.encode();
+    let stage = Request::stage(office.id(1), 2, 0, &bytes);
+    assert_eq!(office.tap(&mut server, stage).outcome(), Outcome::Applied);
+    office.ask(&[Request::adopt(office.id(2), 2, 1, *blake3::hash(&bytes).as_bytes())]);
+    let (mut rounds, mut woken) = (0, BTreeSet::new());
+    'rounds: loop {
+        for number in 0..3 {
+            rounds += 1;
+            assert!(rounds < 10_000, "the second version does not come");
+            let _goes_on = server.loops[number].round(Wait::No);
+            if server.shared.version() == 2 {
+                woken.extend((0..3).filter(|other| *other != number && server.wakes[*other].is_rung()));
+                break 'rounds;
+            }
+        }
+    }
+    assert_eq!(woken.len(), 2, "{woken:?}");
 }

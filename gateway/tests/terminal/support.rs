@@ -119,6 +119,8 @@ pub struct Server {
     pub listener: Arc<Listener>,
     pub memory: Memory,
     pub loops: Vec<CoreLoop<Door>>,
+    /// What wakes each.
+    pub wakes: Vec<Wake>,
     /// Loops that were told to stop and have nobody left.
     resting: Vec<CoreLoop<Door>>,
     pub ends: Vec<End>,
@@ -158,7 +160,8 @@ impl Server {
         let (dealer, arrivals) = Dealer::new(&wakes);
         let dealer = Arc::new(dealer);
         let cores = cores(&setting, &wakes, shards, epoch);
-        let loops = (0..).zip(cores).zip(wakes).zip(arrivals).map(|(((number, core), wake), arrivals)| {
+        let rings = wakes.clone();
+        let loops = (0..).zip(cores).zip(rings).zip(arrivals).map(|(((number, core), wake), arrivals)| {
             let mono = Arc::clone(&mono);
             CoreLoop::new(LoopParts {
                 number,
@@ -175,7 +178,7 @@ impl Server {
         });
         let loops = loops.collect();
         let (resting, ends) = (Vec::new(), Vec::new());
-        Self { shared, listener, memory: setting.memory, loops, resting, ends, rebuilds, mono }
+        Self { shared, listener, memory: setting.memory, loops, wakes, resting, ends, rebuilds, mono }
     }
 
     /// One round of every loop.
