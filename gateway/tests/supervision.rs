@@ -25,7 +25,7 @@ use engine::host::{Host, OsHost};
 use engine::job::{Clock, Mono};
 use engine::supervise::Notice;
 use gateway::commands::verify::verify;
-use gateway::commands::{release, serve};
+use gateway::commands::{explain, release, serve};
 use gateway::limits::Limits;
 use gateway::server::{Config, Server};
 use ledger::ids::At;
@@ -244,7 +244,12 @@ fn a_record_that_cannot_be_read_back_stops_one_shard_of_the_server() {
     let refused = release::release(&args, &mut std::io::sink()).unwrap_err().to_string();
     assert!(refused.contains(&stopped[0].to_string()), "{refused}");
 
+    let place = explain::parse(&format!("{broken}/{record}")).unwrap();
+    let error = explain::explain(&dir, place).unwrap_err().to_string();
+    assert!(error.starts_with(&stopped[0].to_string()), "{error}");
+
     mend(true);
+    assert_eq!(explain::explain(&dir, place).unwrap().len(), 1);
     let (server, _told) = start(&dir, 2);
     assert_eq!(server.status().stopped(), []);
     assert_eq!(bar.balance(server.address(), 0), festival::TOP_UP - 2);

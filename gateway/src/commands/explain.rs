@@ -6,13 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use actors::replay::{Unasked, decide_again, decide_unasked};
 use actors::shard_state::{Decision, ShardState};
 use actors::wallet::Balances;
+use engine::recovery::Stopped;
 use ledger::ids::{DeviceNumber, RecordNumber, RequestId, ShardId, Version, WalletNumber};
 use ledger::money::{Amount, Currency};
+use ledger::mutant;
 use ledger::record::{Body, Record};
 
 use super::reading::each_block;
@@ -123,7 +126,14 @@ pub fn explain(dir: &Path, subject: impl Into<Subject>) -> Result<Vec<Explained>
             return Ok(ControlFlow::Continue(()));
         };
         let (seq, currency) = (block.header.seq, block.prologue()?.currency);
-        block.each_record(|number, record| replay.take(number, &record, seq, currency))?;
+        let mut stopped = Stopped { shard: block.header.shard, seq, record: RecordNumber(0) };
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            block.each_record(|number, record| {
+                stopped.record = number;
+                replay.take(number, &record, seq, currency);
+            })
+        }));
+        read.map_err(|_| format!("{stopped}; `fanfare inspect` shows it"))??;
         let done = replays.values().all(|replay| replay.wanted.records.is_empty());
         Ok(if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
@@ -201,6 +211,7 @@ impl Replay {
         if self.wanted.evidence.contains(&number) {
             self.evidence.insert(number, record.clone());
         }
+        mutant::trip_replay(record.envelope.tag_counter);
         if !self.wanted.records.remove(&number) {
             return self.state.apply(number, record);
         }
