@@ -3,6 +3,7 @@
 //! before holds for ever (L4); a wallet answers for no tag that it did not take.
 
 use ledger::ids::{Office, TagNumber, WalletNumber};
+use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Message, Record};
 
 use super::ShardState;
@@ -83,15 +84,13 @@ impl ShardState {
         known: bool,
     ) -> Option<WalletNumber> {
         // A tag that opened a wallet is given to none.
-        if request.wallet.is_some() || actor.is_some_and(Wallet::is_open) {
+        let again = matches!(request.command, Command::Pair { .. }) && mutant::on(Mutant::SecondPairingWins);
+        if request.wallet.is_some() || actor.is_some_and(Wallet::is_open) || again {
             return None;
         }
         let pairing = self.tags.given(request.tag.number)?;
-        let own = match request.command {
-            Command::Pair { .. } => true,
-            Command::Balance => false,
-            _ => known,
-        };
+        // A pairing too: were it declined here, its cancel could have been burned there, and an id had two ends.
+        let own = known && request.command != Command::Balance;
         (!own).then_some(pairing.wallet)
     }
 

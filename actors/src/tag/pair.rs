@@ -3,7 +3,6 @@
 
 use ledger::entry::Entry;
 use ledger::ids::{TagNumber, WalletNumber};
-use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Message};
 
 use super::{MAX_TAGS, Standing};
@@ -31,8 +30,8 @@ pub(crate) fn pair(
         return Refusal::SameWallet.into();
     }
     let body = Body::TagPaired { check: tag.check, wallet, replaces };
-    let given = cx.tags.given(tag.number).is_some() && !mutant::on(Mutant::SecondPairingWins);
-    if given || own.is_some_and(Wallet::is_open) {
+    // Of a band that was given away the wallet is asked, which is open.
+    if own.is_some_and(Wallet::is_open) {
         return declined(cx, request, body, Decline::TagTaken);
     }
     let (festival, number, check) = (request.festival, tag.number, tag.check);

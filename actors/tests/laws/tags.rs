@@ -107,6 +107,10 @@ fn own(actor: &mut Actor, band: u8, tag_band: u8, asked: &Request) -> Said {
     let code = match &asked.command {
         Command::Open if actor.open => 8,
         Command::Open => 0,
+        Command::Pair { wallet: to, .. } if *to == wallet(tag_band) => {
+            return (2, Refusal::SameWallet.number());
+        }
+        Command::Pair { .. } => 15,
         _ if !actor.open => return (2, 68),
         Command::BlockTag | Command::UnblockTag if may == May::Rest => 7,
         Command::BlockTag | Command::UnblockTag => 0,
@@ -257,10 +261,13 @@ impl Run {
             if let Some(known) = home.ids.get(&id) {
                 return (u8::from(known.code != 0), known.code);
             }
+            if let Some(of) = home.given {
+                return self.given_away(band, of, request);
+            }
             if *to == wallet(band) {
                 return (2, Refusal::SameWallet.number());
             }
-            let code = if home.open || home.given.is_some() { 15 } else { 0 };
+            let code = if home.open { 15 } else { 0 };
             if code == 0 {
                 home.given = u8::try_from((to.get() - BASE - u64::from(FIRST)) / 32).ok();
             }
@@ -270,14 +277,17 @@ impl Run {
         let here = home.ids.contains_key(&id) && request.command != Command::Balance;
         match home.given.filter(|_| !here) {
             None => own(home, band, band, request),
-            Some(of) => {
-                let actor = self.model[side(of)].entry(of).or_default();
-                if !actor.tags.contains_key(&band) {
-                    return (2, Refusal::Busy.number());
-                }
-                own(actor, of, band, request)
-            }
+            Some(of) => self.given_away(band, of, request),
         }
+    }
+
+    /// The wallet that a band was given to answers for it, once it has taken it.
+    fn given_away(&mut self, band: u8, of: u8, request: &Request) -> Said {
+        let actor = self.model[side(of)].entry(of).or_default();
+        if !actor.tags.contains_key(&band) {
+            return (2, Refusal::Busy.number());
+        }
+        own(actor, of, band, request)
     }
 
     fn ask(&mut self, band: u8, request: &Request, late: bool) {
@@ -531,4 +541,21 @@ fn a_wallet_takes_sixteen_further_bands_and_sends_the_next_one_back() {
     let taken = state.all_tag_news().into_iter().filter(|news| matches!(news, News::Taken { .. }));
     assert_eq!(taken.count(), MAX_TAGS);
     assert_eq!(state.given_tag(number(2 * u8::try_from(MAX_TAGS).unwrap()).number), None);
+}
+
+#[test]
+fn a_pairing_that_was_given_up_before_it_came_stays_given_up() {
+    // The second desk of a race gave up and was told that its request is closed; then the request came, was
+    // declined by the band itself, and from there on the desk heard another answer to the same cancel.
+    let mut run = begun();
+    run.fresh(2, What::Pair(0, None).command(), false);
+    run.settle();
+    run.counter += 1;
+    let later = request(&run.worlds[0], run.counter, 2, What::Pair(1, None).command());
+    let cancel = request(&run.worlds[0], run.counter, 2, Command::Cancel);
+    let burned = Verdict::Applied(actors::codes::Outcome::Declined(Decline::Burned));
+    let first = run.answer(2, &cancel);
+    assert_eq!(first.verdict, burned);
+    assert_eq!(run.answer(2, &later).verdict, Verdict::Declined(Decline::Burned));
+    assert_eq!(run.answer(2, &cancel), first);
 }
