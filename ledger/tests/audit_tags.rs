@@ -4,6 +4,7 @@
 
 mod audit_support;
 
+use audit_support::allowances::set;
 use audit_support::messages::*;
 use audit_support::*;
 use ledger::audit::Rule;
@@ -249,6 +250,13 @@ fn a_wallet_acts_for_its_own_tags_and_a_blocked_one_pays_nothing() {
                 ledger.push(1, purchase(3, id(41_395, 21), 0));
             },
             &[in_1(Rule::Pairing, 20), in_1(Rule::Floor, 21)],
+        ),
+        case(
+            "an allowance by a replaced one",
+            |ledger| {
+                ledger.push(1, by_tag(6, set(3, 7, 1, 1, 1, 50)));
+            },
+            &[in_1(Rule::Pairing, 19)],
         ),
         case(
             "a replaced one is unblocked",

@@ -55,7 +55,9 @@ impl Routes {
     #[inline]
     pub fn resolve(&self, request: &mut Request) {
         match &mut request.command {
-            Command::Transfer { payee: named, .. } | Command::Pair { wallet: named, .. } => {
+            Command::Transfer { payee: named, .. }
+            | Command::Pair { wallet: named, .. }
+            | Command::SetAllowance { child: named, .. } => {
                 let wallet = self.0.get(&named.as_tag()).and_then(|route| route.wallet);
                 *named = wallet.unwrap_or(*named);
             }

@@ -40,7 +40,8 @@ pub(crate) fn set_allowance(
     let Some(parent) = WalletNumber::new(wallet.number) else { return Refusal::Internal.into() };
     let body = Body::AllowanceSet { child, target, mark };
     let known = allowances.given(parent, child).is_some();
-    let why = match trading::shut(cx).filter(|_| target > 0) {
+    let barred = trading::shut(cx).filter(|_| target > 0).or_else(|| cx.standing.decline());
+    let why = match barred {
         Some(why) => Some(why),
         None if target == 0 && !known => Some(Decline::NoAllowance),
         None if !known && allowances.children(parent) >= MOST_CHILDREN => Some(Decline::TooManyAllowances),

@@ -210,6 +210,11 @@ const DECLINES: &[(Decline, Case)] = &[
         req(world, world::DESK, 9, world::pay(2, 500))
     }),
     (Decline::WalletBlocked, |world| {
+        // Whoever found a lost band took its money along as an allowance.
+        assert_eq!(world.tap(world::DESK, 8, 1, Command::BlockTag), done());
+        req(world, world::DESK, 9, world::allow(2, 500, 100))
+    }),
+    (Decline::WalletBlocked, |world| {
         let void = sale(world);
         assert_eq!(world.tap(world::DESK, 8, 1, Command::BlockTag), done());
         req(world, world::DESK, 9, void)

@@ -559,3 +559,17 @@ fn a_pairing_that_was_given_up_before_it_came_stays_given_up() {
     assert_eq!(run.answer(2, &later).verdict, Verdict::Declined(Decline::Burned));
     assert_eq!(run.answer(2, &cancel), first);
 }
+
+#[test]
+fn an_allowance_for_a_further_band_of_a_child_is_its_wallets() {
+    // The child lost its band; the allowance set with the new one went to nobody and came back.
+    let mut run = begun();
+    run.fresh(2, What::Pair(0, None).command(), false);
+    run.settle();
+    let asked = Command::SetAllowance { child: wallet(2), target: 500, mark: 100 };
+    let mut asked = request(&run.worlds[0], 900, 1, asked);
+    let content = asked.content;
+    run.routes.resolve(&mut asked);
+    assert_eq!(asked.command, Command::SetAllowance { child: wallet(0), target: 500, mark: 100 });
+    assert_eq!(asked.content, content, "what was asked stays what was asked");
+}

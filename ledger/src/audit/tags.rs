@@ -123,6 +123,7 @@ impl Tags {
             | Body::Purchased { .. }
             | Body::Voided { .. }
             | Body::TransferSent { .. }
+            | Body::AllowanceSet { .. }
             | Body::Held { .. }
                 if may != Some(May::Pay) =>
             {
