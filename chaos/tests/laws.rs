@@ -22,7 +22,7 @@ use ledger::journal::{Event, Journal};
 use ledger::law::Law;
 use ledger::money::Currency;
 use ledger::money::VatRate;
-use ledger::record::{Body, Envelope, Line, Record, Tender};
+use ledger::record::{Body, Envelope, Line, Mail, Message as Wire, Record, Sent, Taken, Tender};
 
 /// A ledger of one shard whose records are written by hand, with the laws looking on.
 struct Forge {
@@ -398,4 +398,73 @@ fn l3_and_l6_a_log_that_lost_its_last_frame() {
     assert!(forge.disk.poke(&last.name(), last.offset, &zeros));
     assert_eq!(law(forge.laws.full_replay(&forge.disk.clone())), Some(Law::Replay));
     assert_eq!(law(forge.laws.reopened(&forge.disk.clone())), Some(Law::DurableBeforeTold));
+}
+
+/// A request by band 2, and the record of it as the wallet of band 1 would write it.
+fn by_another_band(forge: &Forge, request: &Request, body: Body, postings: &[Posting]) -> Record {
+    let mut record = forge.record(request, body, None, postings);
+    record.envelope.wallet = Some(self::request(1, 1, Command::Balance).tag.number.as_wallet());
+    record.envelope.tag = Some(request.tag.number);
+    record
+}
+
+fn of_band_2(device: u32, counter: u64, command: Command) -> Request {
+    let keys = fixture::keys();
+    fixture::request(&keys, device, counter, fixture::tag(&keys, 2), command).unwrap()
+}
+
+/// Band 2 is given to the wallet of band 1, which takes it.
+fn paired(forge: &mut Forge) {
+    let open = forge.opened();
+    let wallet = open.tag.number.as_wallet();
+    let pair = of_band_2(4, 2, Command::Pair { wallet, replaces: None });
+    forge.ask(&pair);
+    let (tag, check) = (pair.tag.number, pair.tag.check);
+    let body = Body::TagPaired { check, wallet, replaces: None };
+    let mut given = forge.record(&pair, body, None, &[]);
+    let message = Wire::Paired { festival: fixture::FESTIVAL, tag, check, wallet, replaces: None };
+    let sent = Sent { to: ShardId(0), number: 1, message: message.clone() };
+    given.envelope.mail = Some(Box::new(Mail { taken: None, sent: [sent].into_iter().collect() }));
+    forge.write(&given).unwrap();
+    let mut taken = forge.record(&pair, Body::Delivered { message }, None, &[]);
+    let mail = Mail { taken: Some(Taken { from: ShardId(0), number: 1 }), ..Mail::default() };
+    let mail = Some(Box::new(mail));
+    let Envelope { configuration, catalogue, policy, .. } = taken.envelope;
+    taken.envelope =
+        Envelope { wallet: Some(wallet), mail, configuration, catalogue, policy, ..Envelope::default() };
+    forge.write(&taken).unwrap();
+}
+
+#[test]
+fn l13_a_wallet_acts_only_by_a_band_that_it_took() {
+    // A stranger's band paid with a guest's money.
+    let purchase = of_band_2(4, 3, Command::TopUp { tender: Tender::Cash, amount: 500 });
+    let write = |forge: &mut Forge| {
+        let wallet = request(1, 1, Command::Balance).tag.number.get();
+        let postings = [
+            Posting { account: Account::new(AccountKind::CashDrawer, 3, Currency::EUR), minor: 500 },
+            Posting { account: Account::new(AccountKind::WalletPaid, wallet, Currency::EUR), minor: -500 },
+        ];
+        forge.ask(&purchase);
+        let body = Body::ToppedUp { tender: Tender::Cash, amount: 500 };
+        let record = by_another_band(forge, &purchase, body, &postings);
+        law(forge.write(&record))
+    };
+    let mut forge = Forge::new();
+    paired(&mut forge);
+    assert_eq!(write(&mut forge), None, "it took this one");
+    let mut forge = Forge::new();
+    forge.opened();
+    assert_eq!(write(&mut forge), Some(Law::Isolation));
+}
+
+#[test]
+fn l4_an_id_that_came_by_a_band_is_answered_in_one_place() {
+    let mut forge = Forge::new();
+    paired(&mut forge);
+    // The pairing's own id, closed a second time by the wallet.
+    let cancel = of_band_2(4, 2, Command::Cancel);
+    forge.ask(&cancel);
+    let record = by_another_band(&forge, &cancel, Body::Burned { check: cancel.tag.check }, &[]);
+    assert_eq!(law(forge.write(&record)), Some(Law::ExactlyOnce));
 }

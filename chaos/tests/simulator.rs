@@ -15,9 +15,9 @@ fn every_law_holds_whatever_fails() {
         assert_eq!(report.violation.map(|violation| violation.to_string()), None, "seed {seed}");
         tally.merge(&report.tally);
     }
-    for row in
-        [Row::Crash, Row::Kill, Row::FlushFailed, Row::TornTail, Row::Reopened, Row::Retried, Row::Unknown]
-    {
+    let faults = [Row::Crash, Row::Kill, Row::FlushFailed, Row::TornTail, Row::Reopened];
+    let bands = [Row::BandTaken, Row::BandInPlace, Row::BandToNobody, Row::BandUnderWay, Row::BandPays];
+    for row in faults.into_iter().chain(bands).chain([Row::Retried, Row::Unknown]) {
         assert!(tally.of(row) > 0, "{row:?} was never hit:\n{tally}");
     }
 }

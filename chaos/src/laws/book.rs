@@ -13,6 +13,7 @@ use ledger::account::AccountKind;
 use ledger::ids::{At, Office, RecordNumber, RequestId, ShardId, WalletNumber};
 use ledger::record::{Body, Line, Message, Record};
 
+use super::bands::Bands;
 use super::holds::{self, Holds};
 use super::rules::{self, Expected, Moves, Rules};
 use super::timeline::Timeline;
@@ -55,6 +56,7 @@ pub struct Page {
     /// What each record that took effect did.
     pub(super) effects: BTreeMap<u64, Effect>,
     pub(super) holds: Holds,
+    pub(crate) bands: Bands,
     /// Who is given an allowance, and by which message.
     pub(super) children: Timeline<BTreeMap<u64, u64>>,
     /// Positions at which anything changed.
@@ -80,6 +82,8 @@ pub enum Deed {
     Transfer,
     /// It gave back what was held.
     Release,
+    /// A band was given away, blocked or unblocked.
+    Band,
     /// Anything else.
     Other,
 }
@@ -99,6 +103,10 @@ impl Page {
 
     pub(super) fn is_open_at(&self, position: u64) -> bool {
         self.open.at(position).copied().unwrap_or_default()
+    }
+
+    pub(super) fn is_quarantined_at(&self, position: u64) -> bool {
+        self.quarantined.at(position) == Some(&true)
     }
 
     pub(super) fn known_at(&self, id: RequestId, position: u64) -> Option<Known> {
@@ -126,6 +134,8 @@ pub enum Said {
     Statement(Statement),
     /// A new record.
     Record(Expected),
+    /// Another actor is to be asked: the band, or the wallet it was given to.
+    Elsewhere,
 }
 
 /// All wallets.
@@ -134,12 +144,15 @@ pub struct Book {
     versions: Versions,
     shards: u16,
     pages: BTreeMap<u64, Page>,
+    /// Further bands, and the wallets that took them.
+    owners: BTreeMap<u64, u64>,
 }
 
 impl Book {
     /// An empty book for a ledger of `shards` shards that will be founded with `festival`.
     pub fn new(festival: Arc<Festival>, shards: u16) -> Self {
-        Self { versions: Versions::new(festival, shards), shards, pages: BTreeMap::new() }
+        let (pages, owners) = (BTreeMap::new(), BTreeMap::new());
+        Self { versions: Versions::new(festival, shards), shards, pages, owners }
     }
 
     /// The configuration over time.
@@ -149,7 +162,22 @@ impl Book {
 
     /// The shard that a request goes to.
     pub fn shard_of(&self, request: &Request) -> ShardId {
-        request.tag.number.as_wallet().shard(self.shards)
+        self.shard_of_actor(request.actor())
+    }
+
+    /// The shard of a wallet or a band.
+    pub fn shard_of_actor(&self, actor: WalletNumber) -> ShardId {
+        actor.shard(self.shards)
+    }
+
+    /// The wallet that took a band.
+    pub fn owner(&self, band: u64) -> Option<u64> {
+        self.owners.get(&band).copied()
+    }
+
+    /// Every page.
+    pub fn pages(&self) -> impl Iterator<Item = (u64, &Page)> {
+        self.pages.iter().map(|(number, page)| (*number, page))
     }
 
     /// The wallet as it stood at `position`, if it had come into being.
@@ -167,15 +195,17 @@ impl Book {
         self.page(vendor, position).map_or(0, |page| page.home_at(position))
     }
 
-    /// What the request's id came to, as the wallet remembered it at `position`.
+    /// What the request's id came to, as the addressed actor remembered it at `position`.
     pub fn known(&self, request: &Request, position: u64) -> Option<Known> {
-        self.page(request.tag.number.get(), position)?.known_at(request.id, position)
+        let page = self.page(request.actor().get(), position)?;
+        let own = page.bands.may(request.actor().get(), request.tag.number.get(), position);
+        own.and_then(|_| page.known_at(request.id, position))
     }
 
     /// Positions from `from` to `to` at which an answer to `request` may differ: the first, and each at
     /// which the wallet changed or the shard went by another configuration.
     pub fn positions(&self, request: &Request, from: u64, to: u64) -> impl Iterator<Item = u64> + '_ {
-        let wallet = request.tag.number.get();
+        let wallet = request.actor().get();
         let changes = self.pages.get(&wallet).map_or(&[][..], |page| page.changes.as_slice());
         let first = changes.partition_point(|change| *change <= from);
         let later = changes[first..].iter().copied().take_while(move |change| *change <= to);
@@ -183,7 +213,7 @@ impl Book {
         std::iter::once(from).chain(later).chain(versions)
     }
 
-    /// What the addressed wallet has to say to `request` at `position` when the ledger's time is `at`.
+    /// What the addressed actor has to say to `request` at `position` when the ledger's time is `at`.
     pub fn say(&self, request: &Request, position: u64, at: At) -> Said {
         self.say_by(self.versions.at(self.shard_of(request), position), request, position, at)
     }
@@ -226,15 +256,24 @@ impl Book {
         if rules.festival.device(request.device).is_some_and(|device| device.revoked) {
             return Err(Refusal::DeviceRevoked);
         }
-        let page = self.page(request.tag.number.get(), position);
+        let page = self.page(request.actor().get(), position);
+        let band = request.tag.number.get();
+        let further = page.and_then(|page| page.bands.check(band, position));
+        if request.wallet.is_some() && further.is_none() {
+            return Ok(Said::Elsewhere);
+        }
         let office = is_office(request.tag.number.as_wallet()).then_some(0);
-        if page.map(|page| page.check).or(office).is_some_and(|check| check != request.tag.check) {
+        let check = request.wallet.and(further).or(page.map(|page| page.check)).or(office);
+        if check.is_some_and(|check| check != request.tag.check) {
             return Err(Refusal::TagCollision);
         }
-        if page.is_some_and(|page| page.quarantined.at(position) == Some(&true)) {
+        if page.is_some_and(|page| page.is_quarantined_at(position)) {
             return Err(Refusal::Quarantined);
         }
         let known = page.and_then(|page| page.known_at(request.id, position));
+        if request.wallet.is_none() && page.is_some_and(|page| page.sends_on(request, known, position)) {
+            return Ok(Said::Elsewhere);
+        }
         match (&request.command, known) {
             (Command::Lookup, Some(known)) => Ok(Said::Answer(self.remembered(request, &known))),
             (Command::Lookup, None) => Ok(Said::Answer(self.answer(request, Verdict::NeverSeen, 0, 0))),
@@ -272,7 +311,7 @@ impl Book {
         let nothing = Page::default();
         let page = match page.filter(|page| page.is_open_at(position)) {
             None if rules.vendor_of(request).is_none() => return Err(Refusal::UnknownTag),
-            None => self.page(request.tag.number.get(), position).unwrap_or(&nothing),
+            None => self.page(request.actor().get(), position).unwrap_or(&nothing),
             Some(page) => page,
         };
         let newest = page.order.iter().rev().filter(|(from, _)| *from <= position);
@@ -333,7 +372,9 @@ impl Book {
         let page = self.pages.entry(wallet.get()).or_insert_with(|| Page { born: next, ..Page::default() });
         if page.changes.is_empty() {
             page.check = match record.body {
-                Body::WalletOpened { check, .. } | Body::Burned { check } => check,
+                Body::WalletOpened { check, .. } | Body::Burned { check } | Body::TagPaired { check, .. } => {
+                    check
+                }
                 _ => 0,
             };
         }
@@ -348,8 +389,14 @@ impl Book {
         }
         if record.decline.is_none() {
             page.take_effect(number, record, &moves);
+            page.bands.enter(wallet.get(), number, record);
         }
         page.remember(number, record);
+        if let Body::Delivered { message: Message::Paired { tag, .. } } = &record.body
+            && record.decline.is_none()
+        {
+            self.owners.insert(tag.get(), wallet.get());
+        }
     }
 }
 
@@ -359,6 +406,12 @@ fn is_office(number: WalletNumber) -> bool {
 }
 
 impl Page {
+    /// Whether the band of this page has a request decided by the wallet that it was given to.
+    fn sends_on(&self, request: &Request, known: Option<Known>, position: u64) -> bool {
+        let given = self.bands.given(position).is_some() && !self.is_open_at(position);
+        given && (known.is_none() || request.command == Command::Balance)
+    }
+
     fn take_effect(&mut self, number: u64, record: &Record, moves: &Moves) {
         let next = number + 1;
         let taken_back = rules::taken_back(moves);
@@ -368,6 +421,7 @@ impl Page {
             Body::Purchased { .. } | Body::Captured { .. } => Deed::Sale,
             Body::HoldReleased { .. } => Deed::Release,
             Body::TransferSent { .. } | Body::AllowanceSet { .. } => Deed::Transfer,
+            Body::TagPaired { .. } | Body::TagSet { .. } => Deed::Band,
             _ => Deed::Other,
         };
         match &record.body {

@@ -98,7 +98,7 @@ pub fn authorise(
     let Some(parts) = taken(festival, page.purses_at(position), amount) else {
         return Ok(Expected::no(Decline::InsufficientFunds));
     };
-    Ok(Expected::moving(moved(request.tag.number.get(), parts.map(|part| -part), -amount)))
+    Ok(Expected::moving(moved(request.actor().get(), parts.map(|part| -part), -amount)))
 }
 
 /// `amount` of what the purses have, in the festival's order.
@@ -151,7 +151,7 @@ pub fn capture(
     let Some(sold) = taken(festival, hold.parts, amount) else { return Expected::no(Decline::AboveHold) };
     let mut rest = hold.parts;
     rest.iter_mut().zip(sold).for_each(|(part, sold)| *part -= sold);
-    let mut moves = moved(request.tag.number.get(), rest, hold.parts.iter().sum());
+    let mut moves = moved(request.actor().get(), rest, hold.parts.iter().sum());
     moves.push((AccountKind::VendorSales, till.vendor.map_or(0, |vendor| vendor.get().into()), -amount));
     Expected::moving(moves)
 }
@@ -166,7 +166,7 @@ pub fn release(
     position: u64,
 ) -> Expected {
     match find(festival, page, till, id, position) {
-        Ok(hold) => Expected::moving(back(&hold, request.tag.number.get())),
+        Ok(hold) => Expected::moving(back(&hold, request.actor().get())),
         Err(why) => Expected::no(why),
     }
 }

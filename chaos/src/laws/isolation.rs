@@ -1,11 +1,14 @@
 //! L13: a device acts only in its festival and its roles, as they are in the version that the record
-//! names. Judged from the record alone.
+//! names, and sees and moves only the wallet that the band it read is of. The first is judged from the
+//! record alone, the second from who answered.
 
+use actors::answer::Verdict as Says;
 use actors::festival::Role;
+use ledger::ids::WalletNumber;
 use ledger::law::Law;
 use ledger::record::{Body, Tender};
 
-use super::{Seen, Verdict, Violation};
+use super::{Release, Seen, Verdict, Violation};
 
 /// A record of a request names a device that may do this, on an id of its own, at its own till.
 pub fn record(seen: &Seen<'_>) -> Verdict {
@@ -26,7 +29,9 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
         return broken("the device was revoked");
     }
     let role = match &seen.record.body {
-        Body::WalletOpened { .. } => Role::Pair,
+        Body::TagSet { .. } if envelope.operator.is_none() => return broken("no operator is named"),
+        Body::TagSet { .. } if device.roles.has(Role::Supervise) => Role::Supervise,
+        Body::WalletOpened { .. } | Body::TagPaired { .. } | Body::TagSet { .. } => Role::Pair,
         Body::ToppedUp { tender: Tender::Cash, .. }
         | Body::TransferSent { .. }
         | Body::AllowanceSet { .. } => Role::TopUp,
@@ -49,5 +54,77 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
             broken("no till is named")
         }
         _ => Ok(()),
+    }
+}
+
+/// What shows or changes a wallet comes from the band itself or from the wallet that took it.
+pub fn released(release: &Release<'_>) -> Verdict {
+    let answer = release.message.answer();
+    let shows = matches!(answer.verdict, Says::Applied(_) | Says::Declined(_) | Says::Balance);
+    let request = &release.waiting.request;
+    let owner = release.book.owner(request.tag.number.get()).and_then(WalletNumber::new);
+    let mut actors = owner.into_iter().chain([request.tag.number.as_wallet()]);
+    if !shows || actors.any(|actor| release.book.shard_of_actor(actor) == answer.shard) {
+        return Ok(());
+    }
+    let what = format!("{answer:?} comes from a wallet that the band is not of: {request:?}");
+    Err(Violation::new(Law::Isolation, what))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use actors::answer::Answer;
+    use actors::command::Command;
+    use engine::job::{Message, Mono};
+    use ledger::ids::{At, RecordNumber, ShardId};
+
+    use super::*;
+    use crate::laws::book::Book;
+    use crate::laws::{Violation, Waiting};
+    use crate::world::fixture;
+
+    #[test]
+    fn a_balance_comes_from_the_shard_of_the_band_or_of_its_wallet() {
+        // A stranger's band showed a guest's balance, on the word of an entry that was wrong.
+        let keys = fixture::keys();
+        let request = fixture::request(&keys, 1, 1, fixture::tag(&keys, 1), Command::Balance).unwrap();
+        let book = Book::new(Arc::new(fixture::festival(true).unwrap()), 4);
+        let home = book.shard_of(&request);
+        let told = |shard| {
+            let waiting = Waiting {
+                request: Rc::new(request.clone()),
+                from: Rc::new([]),
+                deadline: None,
+                retry: false,
+            };
+            let answer = Answer {
+                id: request.id,
+                command: request.command.number(),
+                verdict: Says::Balance,
+                shard,
+                record: RecordNumber(0),
+                balance: 500,
+            };
+            let message = Message::Answer(answer);
+            let (waiting, message, book) = (&waiting, &message, &book);
+            let (now, at) = (Mono(0), At(0));
+            released(&Release {
+                waiting,
+                message,
+                from: 0,
+                since: at,
+                durable: 0,
+                now,
+                book,
+                poisoned: 0,
+                latest: at,
+            })
+        };
+        assert_eq!(told(home), Ok(()));
+        let other = told(ShardId((home.0 + 1) % 4));
+        assert_eq!(other.map_err(|Violation { law, .. }| law), Err(Law::Isolation));
     }
 }

@@ -4,14 +4,14 @@
 
 use actors::answer::{Answer, Verdict as Says};
 use actors::codes::Refusal;
-use actors::command::Command;
+use actors::command::{Command, Request};
 use engine::job::Message;
 use engine::limits::PANICS_TO_QUARANTINE;
 use ledger::ids::At;
 use ledger::law::Law;
 
 use super::book::Said;
-use super::{Release, Verdict, Violation, Waiting, versions};
+use super::{Release, Verdict, Violation, versions};
 
 /// An answer leaves.
 pub fn released(release: &Release<'_>) -> Verdict {
@@ -21,8 +21,8 @@ pub fn released(release: &Release<'_>) -> Verdict {
         Says::Refused(Refusal::Internal) => internal(release, answer),
         Says::Refused(Refusal::Late) => late(release, answer),
         Says::Refused(Refusal::Quarantined) if barred(release) => empty_handed(release, answer),
-        _ if said_between(release, release.waiting.from, release.durable) => Ok(()),
-        _ if said_between(release, 0, release.waiting.from) => {
+        _ if said_between(release, release.from, release.durable) => Ok(()),
+        _ if said_between(release, 0, release.from) => {
             broken(Law::Order, release, "was true once, but no longer when it was asked")
         }
         Says::Applied(_) | Says::Declined(_) => {
@@ -61,39 +61,53 @@ fn late(release: &Release<'_>, answer: &Answer) -> Verdict {
     if waiting.deadline.is_none_or(|deadline| deadline >= release.now) {
         return broken(Law::NoLooseTalk, release, "its sender still waited");
     }
-    if release.book.known(&waiting.request, waiting.from).is_some() {
+    let known = |way: &Request| {
+        let shard = usize::from(release.book.shard_of(way).0);
+        release.book.known(way, waiting.from[shard].records).is_some()
+    };
+    if release.book.addressed(&waiting.request).iter().any(known) {
         return broken(Law::ExactlyOnce, release, "a known id is answered, however late");
     }
     empty_handed(release, answer)
 }
 
+/// Whether an actor of the shard that answered says so at some position: the band, or its wallet.
 fn said_between(release: &Release<'_>, from: u64, to: u64) -> bool {
-    let request = &release.waiting.request;
-    let said_at = |position, at| match release.book.say(request, position, at) {
+    let shard = release.message.answer().shard;
+    let ways = release.book.addressed(&release.waiting.request).into_iter();
+    let mut ways = ways.filter(|way| release.book.shard_of(way) == shard);
+    ways.any(|way| {
+        let mut positions = release.book.positions(&way, from, to);
+        positions.any(|position| {
+            let mut moments = moments(release, &way, position).into_iter();
+            moments.any(|moment| said_at(release, &way, position, moment))
+        })
+    })
+}
+
+fn said_at(release: &Release<'_>, way: &Request, position: u64, at: At) -> bool {
+    match release.book.say(way, position, at) {
         Said::Answer(said) => matches!(release.message, Message::Answer(told) if *told == said),
         Said::Statement(said) => matches!(release.message, Message::Statement(told) if **told == said),
-        Said::Record(_) => false,
-    };
-    let mut positions = release.book.positions(request, from, to);
-    positions.any(|position| moments(release, position).into_iter().any(|moment| said_at(position, moment)))
+        Said::Record(_) | Said::Elsewhere => false,
+    }
 }
 
 /// Moments at which it can have been decided and between which nothing depends on the time: only what is
 /// asked for a thing to buy does.
-fn moments(release: &Release<'_>, position: u64) -> Vec<At> {
-    let Waiting { request, shard, since, .. } = release.waiting;
-    let buys = matches!(request.command, Command::Purchase { .. } | Command::Capture { .. });
-    let festival = release.book.versions().at(*shard, position).filter(|_| buys);
-    let later = festival.map(|festival| versions::price_moments(festival, *since, release.latest));
-    std::iter::once(*since).chain(later.into_iter().flatten()).collect()
+fn moments(release: &Release<'_>, way: &Request, position: u64) -> Vec<At> {
+    let buys = matches!(way.command, Command::Purchase { .. } | Command::Capture { .. });
+    let shard = release.book.shard_of(way);
+    let festival = release.book.versions().at(shard, position).filter(|_| buys);
+    let later = festival.map(|festival| versions::price_moments(festival, release.since, release.latest));
+    std::iter::once(release.since).chain(later.into_iter().flatten()).collect()
 }
 
 fn broken(law: Law, release: &Release<'_>, what: &str) -> Verdict {
     let told = release.message;
-    let waiting = release.waiting;
-    let window = (waiting.from, release.durable);
-    let now = release.book.say(&waiting.request, release.durable, At(0));
-    let what =
-        format!("{told:?} {what}; window {window:?}, model now: {now:?}, asked: {:?}", waiting.request);
+    let window = (release.from, release.durable);
+    let ways = release.book.addressed(&release.waiting.request);
+    let now: Vec<_> = ways.iter().map(|way| release.book.say(way, release.durable, At(0))).collect();
+    let what = format!("{told:?} {what}; window {window:?}, model now: {now:?}, asked: {ways:?}");
     Err(Violation::new(law, what))
 }

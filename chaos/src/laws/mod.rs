@@ -3,6 +3,7 @@
 //! random numbers and change nothing but their own books, so switching them off changes no trace.
 
 pub mod allowances;
+pub mod bands;
 pub mod book;
 pub mod bounded;
 pub mod chain;
@@ -34,12 +35,13 @@ use actors::festival::Festival;
 use engine::core::Held;
 use engine::job::{Message, Mono};
 use ledger::block::{Block, Head};
-use ledger::ids::{At, ShardId};
+use ledger::ids::{At, ShardId, WalletNumber};
 use ledger::journal::embedded::SimDisk;
 use ledger::law::Law;
 use ledger::record::Record;
 
 use allowances::Allowances;
+use bands::Pairings;
 use book::Book;
 use bounded::Bounded;
 use conservation::Conservation;
@@ -74,17 +76,22 @@ impl fmt::Display for Violation {
 /// Whether everything held.
 pub type Verdict = Result<(), Violation>;
 
+/// What of a shard is durable at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Durable {
+    /// Records.
+    pub records: u64,
+    /// Ledger time of the last of them.
+    pub at: At,
+}
+
 /// A request that was handed to a core and is not answered yet.
 #[derive(Clone, Debug)]
 pub struct Waiting {
     /// What was asked.
     pub request: Rc<Request>,
-    /// The shard it is for.
-    pub shard: ShardId,
-    /// Durable records of that shard when it was handed over.
-    pub from: u64,
-    /// Ledger time of the last of them.
-    pub since: At,
+    /// What was durable of every shard when it was handed over.
+    pub from: Rc<[Durable]>,
     /// When its sender stops waiting.
     pub deadline: Option<Mono>,
     /// The same was handed over before.
@@ -96,13 +103,13 @@ pub struct Waiting {
 pub struct Asked {
     /// What was asked.
     pub request: Rc<Request>,
-    /// Durable records of its shard at the first time.
-    pub from: u64,
+    /// What was durable of every shard at the first time.
+    pub from: Rc<[Durable]>,
     /// The core it came in by at first.
     pub home: u16,
 }
 
-/// Everything that was ever asked, by wallet and id. A record must have come from one of them.
+/// Everything that was ever asked, by band and id. A record must have come from one of them.
 pub type AskedFor = BTreeMap<(u64, u64), Vec<Asked>>;
 
 /// A record on its way into the books.
@@ -127,7 +134,11 @@ pub struct Release<'a> {
     pub waiting: &'a Waiting,
     /// What it says.
     pub message: &'a Message,
-    /// Records of its shard that are durable at this moment.
+    /// Records of the shard that answers which were durable when it was handed over.
+    pub from: u64,
+    /// Ledger time of the last of them.
+    pub since: At,
+    /// Records of that shard that are durable at this moment.
     pub durable: u64,
     /// The time.
     pub now: Mono,
@@ -148,6 +159,7 @@ pub struct Laws {
     once: Once,
     order: Order,
     whole: Whole,
+    pairings: Pairings,
     /// Poisoned requests that this process was handed, by actor.
     poisoned: BTreeMap<u64, u32>,
     allowances: Allowances,
@@ -158,6 +170,8 @@ pub struct Laws {
     asked: AskedFor,
     /// The latest time that a core can have seen.
     latest: At,
+    /// What is durable of every shard, until there is more.
+    durable: Option<Rc<[Durable]>>,
     checks: u64,
 }
 
@@ -172,6 +186,7 @@ impl Laws {
             once: Once::default(),
             order: Order::default(),
             whole: Whole::default(),
+            pairings: Pairings::default(),
             poisoned: BTreeMap::new(),
             allowances: Allowances::default(),
             bounded: vec![Bounded::default(); usize::from(loops)],
@@ -179,6 +194,7 @@ impl Laws {
             waiting: BTreeMap::new(),
             asked: BTreeMap::new(),
             latest: At(i64::MIN),
+            durable: None,
             checks: 0,
         }
     }
@@ -191,22 +207,23 @@ impl Laws {
         request: &Rc<Request>,
         deadline: Option<Mono>,
     ) -> bool {
-        let shard = self.book.shard_of(request);
-        let from = self.shadow.durable(shard);
-        let wallet = request.tag.number.get();
-        let asked = self.asked.entry((wallet, request.id.get())).or_default();
+        let from = self.durable();
+        let band = request.tag.number.get();
+        let asked = self.asked.entry((band, request.id.get())).or_default();
         let earlier = asked.iter().find(|asked| *asked.request == **request).map(|asked| asked.home);
         if earlier.is_none() {
-            asked.push(Asked { request: Rc::clone(request), from, home });
+            asked.push(Asked { request: Rc::clone(request), from: Rc::clone(&from), home });
         }
         let retry = earlier.is_some();
         if request.tag_counter.is_some() {
-            *self.poisoned.entry(wallet).or_default() += 1;
+            *self.poisoned.entry(band).or_default() += 1;
         }
-        let (request, since) = (Rc::clone(request), self.order.last_at(shard));
-        self.waiting.insert(token, Waiting { request, shard, from, since, deadline, retry });
-        if shard.0 % self.loops == home {
-            self.bounded[usize::from(home)].took(token, wallet, shard.0);
+        self.waiting.insert(token, Waiting { request: Rc::clone(request), from, deadline, retry });
+        let shard = self.book.shard_of(request);
+        // What comes by a band that was given away waits with the band or with its wallet.
+        let given = self.book.page(band, u64::MAX).is_some_and(|page| page.bands.was_given());
+        if shard.0 % self.loops == home && !given {
+            self.bounded[usize::from(home)].took(token, band, shard.0);
         }
         earlier.is_some_and(|earlier| earlier != home)
     }
@@ -214,6 +231,15 @@ impl Laws {
     /// The wall clock never showed a later time than this.
     pub fn clock_was(&mut self, latest: At) {
         self.latest = self.latest.max(latest);
+    }
+
+    fn durable(&mut self) -> Rc<[Durable]> {
+        let heads = self.shadow.heads().iter().zip(0..);
+        let durable = heads.map(|(head, shard)| Durable {
+            records: head.next_record.0,
+            at: self.order.last_at(ShardId(shard)),
+        });
+        Rc::clone(self.durable.get_or_insert_with(|| durable.collect()))
     }
 
     /// L12: after a batch was handed over and its refusals were heard.
@@ -299,18 +325,21 @@ impl Laws {
         read.map_err(|error| Violation::new(Law::Chain, format!("a durable block is malformed: {error}")))?;
         verdict?;
         self.shadow.moved(&block.header);
+        self.durable = None;
         Ok(())
     }
 
     fn record(&mut self, shard: ShardId, number: u64, record: &Record) -> Verdict {
         self.checks += 1;
-        let key = record.envelope.wallet.zip(record.envelope.request);
-        let asked = key.and_then(|(wallet, id)| self.asked.get(&(wallet.get(), id.get())));
+        let band = record.envelope.tag.or(record.envelope.wallet.map(WalletNumber::as_tag));
+        let key = band.zip(record.envelope.request);
+        let asked = key.and_then(|(band, id)| self.asked.get(&(band.get(), id.get())));
         let asked = asked.map_or(&[][..], Vec::as_slice);
         let festival = self.book.versions().named(record.envelope.configuration);
         let seen = Seen { shard, number, record, book: &self.book, asked, festival };
         in_force::record(&seen)?;
         isolation::record(&seen)?;
+        self.pairings.record(&seen)?;
         once::record(&seen)?;
         self.order.record(&seen)?;
         holds::record(&seen)?;
@@ -330,12 +359,21 @@ impl Laws {
             return Err(Violation::new(Law::ExactlyOnce, what));
         };
         self.bounded.iter_mut().for_each(|bounded| bounded.refused(token));
-        let durable = self.shadow.durable(waiting.shard);
-        let actor = waiting.request.tag.number.get();
-        let poisoned = self.poisoned.get(&actor).copied().unwrap_or(0);
-        let (book, latest) = (&self.book, self.latest);
-        let release = Release { waiting: &waiting, message, durable, now, book, poisoned, latest };
+        let shard = usize::from(message.answer().shard.0);
+        let (Some(durable), Some(from)) =
+            (self.durable().get(shard).copied(), waiting.from.get(shard).copied())
+        else {
+            return Err(Violation::new(Law::Isolation, format!("an answer of no shard: {message:?}")));
+        };
+        let band = waiting.request.tag.number.get();
+        let poisoned = self.poisoned.get(&band).copied().unwrap_or(0);
+        let (book, latest, waiting_for) = (&self.book, self.latest, &waiting);
+        let Durable { records: from, at: since } = from;
+        let durable = durable.records;
+        let release =
+            Release { waiting: waiting_for, message, from, since, durable, now, book, poisoned, latest };
         durable::released(&release)?;
+        isolation::released(&release)?;
         self.once.released(&release)?;
         loose_talk::released(&release)?;
         Ok(waiting)
@@ -389,6 +427,11 @@ impl Laws {
     /// L5: what is on its way between shards, as far as it is durable.
     pub const fn whole(&self) -> &Whole {
         &self.whole
+    }
+
+    /// L4, L5 and L13: bands that were given to wallets, as far as that is durable.
+    pub const fn pairings(&self) -> &Pairings {
+        &self.pairings
     }
 
     /// L5: allowances, as far as they are durable.

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 
 use actors::answer::{Answer, Verdict as Says};
 use actors::codes::Decline;
-use actors::command::Request;
 use ledger::law::Law;
-use ledger::record::Body;
 
 use super::{Release, Seen, Verdict, Violation, is_cancel};
 
-/// First answers by wallet and id.
+/// First answers by band and id.
 #[derive(Clone, Debug, Default)]
 pub struct Once(BTreeMap<(u64, u64), First>);
 
@@ -32,27 +30,16 @@ pub fn record(seen: &Seen<'_>) -> Verdict {
         let place = format!("shard {} record {} of {id}", seen.shard, seen.number);
         Err(Violation::new(Law::ExactlyOnce, format!("{place}: {what}: {:?}", seen.record.body)))
     };
-    let Some(asked) = seen.asked.iter().find(|asked| is_of(seen, &asked.request)) else {
+    let mut decided = seen.asked.iter().filter_map(|asked| seen.book.as_decided(&asked.request, seen.record));
+    let Some(decided) = decided.next() else {
         return broken("nobody asked for this");
     };
-    let known = seen.book.known(&asked.request, seen.number);
-    match (known, is_cancel(&asked.request)) {
+    let known = seen.book.known(&decided, seen.number);
+    match (known, is_cancel(&decided)) {
         (Some(_), false) => broken("takes effect once more"),
         (Some(known), true) if known.stands.is_some() => broken("was told that it stands"),
         _ => Ok(()),
     }
-}
-
-/// Whether the record could have come from this request.
-pub(super) fn is_of(seen: &Seen<'_>, request: &Request) -> bool {
-    let record = seen.record;
-    if matches!(record.body, Body::Cancelled { .. } | Body::Burned { .. }) {
-        return is_cancel(request);
-    }
-    let again = Request::of_record(record, request.festival, request.tag.check);
-    again.is_some_and(|again| {
-        again.command == request.command && again.content == request.content && again.till == request.till
-    })
 }
 
 impl Once {

@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use actors::codes::Decline;
+use actors::command::Request;
 use ledger::ids::{At, ShardId};
 use ledger::law::Law;
 
 use super::book::Said;
-use super::once::is_of;
 use super::{Asked, Seen, Verdict, Violation, rules};
 
 /// Ledger time by shard.
@@ -34,10 +34,10 @@ impl Order {
         if seen.record.envelope.request.is_none() {
             return Ok(());
         }
-        let candidates = seen.asked.iter().filter(|asked| is_of(seen, &asked.request));
         let mut verdict = broken(seen, "nobody asked for this");
-        for asked in candidates {
-            verdict = decided(seen, asked);
+        for asked in seen.asked {
+            let Some(request) = seen.book.as_decided(&asked.request, seen.record) else { continue };
+            verdict = decided(seen, asked, &request);
             if verdict.is_ok() {
                 return Ok(());
             }
@@ -46,12 +46,13 @@ impl Order {
     }
 }
 
-/// Whether the record is what the model decides about `asked` at this place.
-fn decided(seen: &Seen<'_>, asked: &Asked) -> Verdict {
-    if seen.number < asked.from {
-        return broken(seen, &format!("stands before record {}, where it was asked for", asked.from));
+/// Whether the record is what the model decides about `request` at this place.
+fn decided(seen: &Seen<'_>, asked: &Asked, request: &Request) -> Verdict {
+    let from = asked.from[usize::from(seen.shard.0)].records;
+    if seen.number < from {
+        return broken(seen, &format!("stands before record {from}, where it was asked for"));
     }
-    match seen.book.say_by(seen.festival, &asked.request, seen.number, seen.record.at) {
+    match seen.book.say_by(seen.festival, request, seen.number, seen.record.at) {
         Said::Record(expected) => {
             let decline = seen.record.decline.and_then(Decline::from_record);
             let moves = rules::moves(seen.record);

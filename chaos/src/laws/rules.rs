@@ -12,8 +12,8 @@ use ledger::ids::{At, ItemId, Office, RequestId, VendorId, WalletNumber};
 use ledger::record::{Line, Record, Tender};
 
 use super::book::{Deed, Page};
-use super::holds;
 use super::versions::Versions;
+use super::{bands, holds};
 
 /// Postings by kind, owner and minor units, sorted.
 pub type Moves = Vec<(AccountKind, u64, i64)>;
@@ -99,7 +99,11 @@ pub fn cancelled(page: &Page, id: RequestId, record: u64, position: u64) -> Expe
     if holds::has_ended(page, id, effect.deed == Deed::Release, position) {
         return Expected::no(Decline::HoldEnded);
     }
-    let in_use = page.total_at(position) != 0 || page.others_applied_at(id, position);
+    if effect.deed == Deed::Band {
+        return Expected::no(Decline::Stands);
+    }
+    let bands = page.bands.count(position) > 0;
+    let in_use = bands || page.total_at(position) != 0 || page.others_applied_at(id, position);
     if effect.deed == Deed::Opening && in_use {
         return Expected::no(Decline::WalletInUse);
     }
@@ -152,14 +156,18 @@ impl Rules<'_> {
         {
             return self.versions.of_office(self, request, till_fits);
         }
+        if let Command::Pair { wallet, .. } = &request.command {
+            return bands::pair(self, request, page, position, till_fits, *wallet);
+        }
         let page = open.ok_or(Refusal::UnknownTag)?;
+        let barred = bands::barred(page, request, position);
         match &request.command {
             Command::TopUp { tender, amount } => {
                 self.may(request, if *tender == Tender::Cash { Role::TopUp } else { Role::Supervise })?;
                 own_till.then_some(()).ok_or(Refusal::WrongTill)?;
                 let held = holds::held(page, position).1;
                 let expected = self.top_up(request, page.purses_at(position), held, *tender, *amount)?;
-                Ok(shut.map_or(expected, Expected::no))
+                Ok(shut.or(barred).map_or(expected, Expected::no))
             }
             Command::Purchase { lines, amount, confirmed } => {
                 self.purchase(request, page, position, at, (lines, *amount, *confirmed))
@@ -168,28 +176,27 @@ impl Rules<'_> {
                 self.may(request, Role::Refund)?;
                 till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
                 request.operator.ok_or(Refusal::NoOperator)?;
-                Ok(void(page, *sale, position))
+                Ok(barred.map_or_else(|| void(page, *sale, position), Expected::no))
             }
             Command::Transfer { payee, amount } => {
                 self.festival.transfers.then_some(()).ok_or(Refusal::TransfersOff)?;
                 self.may(request, Role::TopUp)?;
                 till_fits.then_some(()).ok_or(Refusal::WrongTill)?;
                 let expected = self.transfer(request, page.purses_at(position)[0], *payee, *amount)?;
-                Ok(shut.map_or(expected, Expected::no))
+                Ok(shut.or(barred).map_or(expected, Expected::no))
             }
             Command::Authorise { .. } | Command::Capture { .. } | Command::ReleaseHold { .. } => {
                 self.of_hold(request, page, position, at)
             }
             Command::SetAllowance { child, target, mark } => {
                 self.may_allow(request, till_fits)?;
-                let shut = shut.filter(|_| *target > 0);
-                self.allow(request, (page, position, shut), (*child, *target, *mark))
+                let no = shut.filter(|_| *target > 0).or(barred);
+                self.allow(request, (page, position, no), (*child, *target, *mark))
             }
+            Command::BlockTag | Command::UnblockTag => bands::set(self, request, page, position, till_fits),
             Command::Open
             | Command::PayOut { .. }
             | Command::Pair { .. }
-            | Command::BlockTag
-            | Command::UnblockTag
             | Command::StageConfiguration { .. }
             | Command::AdoptConfiguration { .. }
             | Command::Balance
@@ -208,7 +215,8 @@ impl Rules<'_> {
     ) -> Result<Expected, Refusal> {
         let till = self.selling_till(request)?;
         self.check_lines(till, lines, amount, at)?;
-        if let Some(why) = self.shut(at).or_else(|| self.not_sold(till, lines, at)) {
+        let barred = || bands::barred(page, request, position);
+        if let Some(why) = self.shut(at).or_else(|| self.not_sold(till, lines, at)).or_else(barred) {
             return Ok(Expected::no(why));
         }
         let last = page.last_sale.at(position).copied().unwrap_or_default();
@@ -227,7 +235,9 @@ impl Rules<'_> {
             Command::Authorise { amount, seconds } => {
                 till.vendor.ok_or(Refusal::Unsupported)?;
                 let expected = holds::authorise(self.festival, request, page, position, *amount, *seconds)?;
-                Ok(self.shut(at).or_else(|| self.not_sold(till, &[], at)).map_or(expected, Expected::no))
+                let no = self.shut(at).or_else(|| self.not_sold(till, &[], at));
+                let no = no.or_else(|| bands::barred(page, request, position));
+                Ok(no.map_or(expected, Expected::no))
             }
             Command::Capture { hold, lines, amount } => {
                 self.check_lines(till, lines, *amount, at)?;
@@ -340,7 +350,7 @@ impl Rules<'_> {
         if mark > target || target > self.festival.limits.balance_cap {
             return Err(Refusal::AmountTooLarge);
         }
-        let parent = request.tag.number.as_wallet();
+        let parent = request.actor();
         if parent == child {
             return Err(Refusal::SameWallet);
         }
@@ -381,7 +391,7 @@ impl Rules<'_> {
         if amount > self.festival.limits.largest_amount {
             return Err(Refusal::AmountTooLarge);
         }
-        let payer = request.tag.number.as_wallet();
+        let payer = request.actor();
         if payer == payee {
             return Err(Refusal::SameWallet);
         }
@@ -419,7 +429,7 @@ impl Rules<'_> {
             Tender::Bonus => (AccountKind::WalletBonus, AccountKind::BonusFunder),
         };
         let till = request.till.map_or(0, |till| u64::from(till.get()));
-        Ok(Expected::moving(vec![(purse, request.tag.number.get(), -amount), (funder, till, amount)]))
+        Ok(Expected::moving(vec![(purse, request.actor().get(), -amount), (funder, till, amount)]))
     }
 
     fn check_lines(&self, till: &Till, lines: &[AskedLine], amount: i64, at: At) -> Result<(), Refusal> {
@@ -460,7 +470,7 @@ impl Rules<'_> {
             };
             let part = left.min(held);
             if part > 0 {
-                moves.push((kind, request.tag.number.get(), part));
+                moves.push((kind, request.actor().get(), part));
             }
             left -= part;
         }

@@ -17,6 +17,11 @@ impl<T> Timeline<T> {
         self.0.push((from, value));
     }
 
+    /// Every value that it ever had.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
     /// What it was at `position`; `None` before its first change.
     pub fn at(&self, position: u64) -> Option<&T> {
         let later = self.0.partition_point(|(from, _)| *from <= position);

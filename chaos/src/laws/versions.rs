@@ -209,7 +209,7 @@ impl Versions {
 /// The role that a command takes, where it takes exactly one.
 pub fn role_of(command: &Command) -> Option<Role> {
     match command {
-        Command::Open => Some(Role::Pair),
+        Command::Open | Command::Pair { .. } => Some(Role::Pair),
         Command::TopUp { tender: ledger::record::Tender::Bonus, .. } => Some(Role::Supervise),
         Command::TopUp { .. } | Command::Transfer { .. } | Command::SetAllowance { .. } => Some(Role::TopUp),
         Command::Purchase { .. }

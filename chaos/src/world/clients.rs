@@ -2,6 +2,8 @@
 //! order, too late, given up, with something wrong about it. They keep what they asked for and
 //! whether they know its end; they never look into the server.
 
+mod bands;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -11,7 +13,7 @@ use actors::festival::Role;
 use engine::job::{Lane, Mono};
 use engine::limits::MAILBOX_JOBS;
 use fastrand::Rng;
-use ledger::ids::{DeviceNumber, FestivalId, RequestId, ShardId, TillId};
+use ledger::ids::{DeviceNumber, FestivalId, RequestId, ShardId, TillId, WalletNumber};
 use ledger::mutant::{POISON_APPLY, POISON_DECIDE};
 use ledger::record::Tender;
 
@@ -19,6 +21,7 @@ use super::board::{Board, sum};
 use super::fixture::{self, STRANGER};
 use super::plan::Plan;
 use super::tally::{Row, Tally};
+use bands::Drawer;
 
 /// A copy of a request on its way.
 #[derive(Clone, Debug)]
@@ -43,7 +46,9 @@ struct Wish {
 /// All clients.
 pub struct Clients {
     keys: Keys,
+    /// What wallets are opened with.
     tags: Vec<Tag>,
+    drawer: Drawer,
     counters: BTreeMap<u32, u64>,
     wishes: Vec<Wish>,
     /// Wishes by wallet, id and command: the same thing may be wished for again.
@@ -62,17 +67,19 @@ const SELLERS: [u32; 4] = [1, 2, 3, 6];
 const RECENT: usize = 60;
 
 impl Clients {
-    /// Clients with so many wristbands at a festival.
-    pub fn new(bands: u32, board: Board) -> Self {
+    /// Clients with the wristbands of a plan at a festival.
+    pub fn new(plan: &Plan, board: Board) -> Self {
         let keys = fixture::keys();
-        let tags = (0..bands).map(|band| fixture::tag(&keys, band)).collect();
+        let tags = (0..plan.bands).map(|band| fixture::first(&keys, band)).collect();
         let (counters, by_id) = (BTreeMap::new(), BTreeMap::new());
-        Self { keys, tags, counters, wishes: Vec::new(), by_id, board }
+        Self { keys, tags, drawer: Drawer::new(plan), counters, wishes: Vec::new(), by_id, board }
     }
 
     /// The next copy of a request that somebody sends.
     pub fn next(&mut self, rng: &mut Rng, plan: &Plan, now: Mono, tally: &mut Tally) -> Letter {
         let request = match rng.u32(0..100) {
+            _ if let Some(next) = self.drawer.next() => Some(next),
+            0..4 if plan.about_bands > 0 => self.by_an_old_band(rng, tally),
             0..20 => self.again(rng, tally),
             20..29 => self.give_up(rng, tally),
             29..36 => self.look_up(rng, tally),
@@ -152,7 +159,14 @@ impl Clients {
         tags.into_iter().flat_map(of_each).filter_map(letter).collect()
     }
 
+    /// Any band, mostly one that wallets are opened with.
     fn tag(&self, rng: &mut Rng) -> Tag {
+        let spare = self.drawer.spare(rng).filter(|_| rng.u8(0..4) == 0);
+        spare.unwrap_or_else(|| self.first(rng))
+    }
+
+    /// A band, or a ticket, that a wallet is opened with.
+    fn first(&self, rng: &mut Rng) -> Tag {
         self.tags[rng.usize(0..self.tags.len())]
     }
 
@@ -218,7 +232,9 @@ impl Clients {
     fn fresh(&mut self, rng: &mut Rng, plan: &Plan, tally: &mut Tally) -> Rc<Request> {
         let tag = self.tag(rng);
         let request = loop {
-            if let Some(request) = self.draft(rng, tag) {
+            let band = rng.u32(0..100) < plan.about_bands;
+            let request = if band { self.at_a_desk(rng, plan, tally) } else { self.draft(rng, tag) };
+            if let Some(request) = request {
                 break request;
             }
         };
@@ -248,8 +264,12 @@ impl Clients {
         let command = rng.u32(0..100);
         let (device, command) = match command {
             0..14 => {
+                // A spare band that opens a wallet can be given to none.
+                let tag = if rng.u8(0..12) == 0 { tag } else { self.first(rng) };
                 let usual = 4 + rng.u32(0..3);
-                (self.board.instead(rng, usual, Role::Pair), Command::Open)
+                let device = self.board.instead(rng, usual, Role::Pair);
+                let counter = self.count(device);
+                return self.build(device, counter, tag, Command::Open);
             }
             14..22 => {
                 let payee = self.tag(rng).number.as_wallet();
@@ -415,6 +435,9 @@ fn spoil_command(rng: &mut Rng, command: &mut Command) {
             if rng.u8(0..8) != 0 {
                 *amount = sum(lines);
             }
+        }
+        Command::Pair { wallet, .. } => {
+            *wallet = WalletNumber::new(wallet.get() ^ 1 << 20).unwrap_or(*wallet);
         }
         Command::Transfer { amount, .. } => *amount = [0, -5, fixture::LARGEST + 1][rng.usize(0..3)],
         Command::Authorise { amount, seconds } => match rng.u32(0..4) {

@@ -258,6 +258,9 @@ impl World {
         self.cut_connections();
         if self.rng.u8(0..4) == 0 && !self.nemesis.stopped {
             self.disk.crash_at(self.rng.u64(0..20));
+        } else if self.rng.u8(0..6) < 1 && self.plan.weights.fail_io > 0 && !self.nemesis.stopped {
+            // A start makes, renames and flushes names more often than anything after it.
+            self.arm(SimFault::Io);
         }
         // A start makes, renames and lists files, which is rare later.
         if self.plan.weights.fail_io > 0 && self.rng.u8(0..4) == 0 && !self.nemesis.stopped {

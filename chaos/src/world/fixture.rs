@@ -66,6 +66,19 @@ pub fn tag(keys: &Keys, band: u32) -> Tag {
     keys.tag(&band.to_le_bytes())
 }
 
+/// The first of the bands that nobody opens a wallet with.
+pub const SPARE: u32 = 500;
+
+/// Whether the wallet of this number is opened from a ticket, and not by a band.
+pub const fn from_ticket(band: u32) -> bool {
+    band % 3 == 2
+}
+
+/// What a wallet is opened with: a band, or a ticket.
+pub fn first(keys: &Keys, band: u32) -> Tag {
+    if from_ticket(band) { keys.ticket(&band.to_le_bytes()) } else { tag(keys, band) }
+}
+
 /// A sound request of a device at its own till.
 pub fn request(keys: &Keys, device: u32, counter: u64, tag: Tag, command: Command) -> Option<Request> {
     let number = DeviceNumber::new(device)?;

@@ -23,8 +23,8 @@ impl World {
         self.rest()
     }
 
-    /// L5: at the moment `until` nothing is on its way between shards, and all of them go by one
-    /// configuration.
+    /// L5: at the moment `until` nothing is on its way between shards, every band is of the wallet that
+    /// it was given to, and all of them go by one configuration.
     pub(super) fn drain_channels(&mut self, until: u64) -> Verdict {
         while self.clock.mono().0 + u64::from(DRAINING_MICROS) <= until {
             let settled = self.laws.agreed().is_ok();
@@ -35,6 +35,7 @@ impl World {
             self.round()?;
         }
         self.laws.whole().at_rest()?;
+        self.bands_at_rest()?;
         self.laws.agreed()
     }
 
@@ -51,9 +52,19 @@ impl World {
             self.work()?;
         }
         for _ in 0..self.mesh.len() {
-            self.carry(0, 0);
+            self.carry_oldest();
         }
         Ok(())
+    }
+
+    /// Letters arrive as they were sent: to mix them up is a fault too.
+    fn carry_oldest(&mut self) {
+        let clock = self.clock.read();
+        let Some(letter) = self.mesh.oldest() else { return };
+        self.trace.line(format_args!("mail {letter:?}"));
+        if let Some(process) = &mut self.process {
+            process.arrive(letter, clock);
+        }
     }
 
     /// At rest: all that lives is durable, and a clean stop loses nothing. A fault that was set before

@@ -44,6 +44,12 @@ impl Mesh {
         self.len() == 0
     }
 
+    /// The letter that lies at the front, taken out.
+    pub fn oldest(&self) -> Option<Letter> {
+        let mut bag = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (!bag.is_empty()).then(|| bag.remove(0))
+    }
+
     /// What becomes of some letter: of 100, so many are lost and so many arrive twice.
     pub fn next(&self, rng: &mut Rng, lost: u32, twice: u32) -> Option<Fate> {
         let mut bag = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,5 +88,8 @@ mod tests {
         assert_eq!(mesh.len(), MOST - 1);
         assert!(matches!(mesh.next(&mut rng, 0, 0), Some(Fate::Arrives(_))));
         assert_eq!(mesh.len(), MOST - 2);
+        let mut mesh = Mesh::default();
+        mesh.post(&mut (1..3).map(letter).collect());
+        assert_eq!([mesh.oldest(), mesh.oldest(), mesh.oldest()], [Some(letter(1)), Some(letter(2)), None]);
     }
 }

@@ -2,6 +2,8 @@
 //! one thread. The same seed gives the same trace byte for byte. After every step the laws look at
 //! what is durable, and judge each answer that left.
 
+mod answers;
+mod bands;
 pub mod board;
 pub mod clients;
 pub mod clock;
@@ -19,9 +21,7 @@ pub mod trace;
 
 use std::sync::Arc;
 
-use actors::answer::{Answer, Verdict as Says};
-use actors::codes::{Outcome, Refusal};
-use engine::job::{Job, Message, Reply};
+use engine::job::{Job, Reply};
 use fastrand::Rng;
 use ledger::ids::ShardId;
 use ledger::journal::embedded::{LogConfig, PAGE, SimDisk, SimFault, SimKind};
@@ -90,9 +90,6 @@ pub struct World {
     /// Which of the possible remains of a power loss is taken.
     subset: u64,
 }
-
-/// A full replay is compared at every so many answers.
-const FULL_REPLAY_EVERY: u64 = 64;
 
 /// Runs one seed. With `keep` the lines of the trace come back.
 pub fn run(seed: u64, keep: bool) -> Report {
@@ -183,7 +180,7 @@ impl World {
             .map_err(|error| broken(format!("founding: {error}")))?;
         let mut world = Self {
             laws: Laws::new(Arc::clone(&festival), plan.shards, plan.loops),
-            clients: Clients::new(plan.bands, Board::new(Arc::clone(&festival), fixture::START)),
+            clients: Clients::new(&plan, Board::new(Arc::clone(&festival), fixture::START)),
             organiser: Organiser::new(festival, plan.organiser),
             parts: Parts::default(),
             steps: 0,
@@ -207,7 +204,7 @@ impl World {
     }
 
     fn report(mut self, seed: u64, violation: Option<Violation>) -> Report {
-        for (row, count) in self.laws.whole().counts() {
+        for (row, count) in self.laws.whole().counts().into_iter().chain(self.laws.pairings().counts()) {
             self.tally.add(row, count);
         }
         let [asked, returned] = self.laws.allowances().counts();
@@ -464,71 +461,6 @@ impl World {
         Ok(())
     }
 
-    fn collect(&mut self, core: usize) -> Verdict {
-        let Some(process) = &mut self.process else { return Ok(()) };
-        for told in process.told(core) {
-            self.trace.line(format_args!("told #{} {:?}", told.reply.token, told.message));
-            self.answer(told.reply.token, &told.message)?;
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, token: u64, message: &Message) -> Verdict {
-        self.answers += 1;
-        self.laws.clock_was(self.clock.latest());
-        let waiting = self.laws.released(token, message, self.clock.mono())?;
-        let answer = message.answer();
-        let definite = self.count(answer);
-        if waiting.retry && matches!(answer.verdict, Says::Applied(_) | Says::Declined(_)) {
-            self.tally.hit(Row::Retried);
-        }
-        self.note_version(&waiting, answer);
-        if definite {
-            self.clients.settled(&waiting.request);
-        }
-        if self.answers.is_multiple_of(FULL_REPLAY_EVERY) { self.compare() } else { Ok(()) }
-    }
-
-    /// Counts an answer; `true` if its sender now knows the end of it.
-    fn count(&mut self, answer: &Answer) -> bool {
-        let (row, definite) = match answer.verdict {
-            Says::Applied(Outcome::Applied) => (Row::Applied, true),
-            Says::Applied(Outcome::Declined(decline)) | Says::Declined(decline) => {
-                (Row::Declined(decline.number()), true)
-            }
-            Says::Refused(Refusal::Internal) => (Row::Internal, false),
-            Says::Refused(Refusal::Quarantined) => (Row::Quarantined, true),
-            Says::Refused(refusal) => {
-                if refusal == Refusal::Late {
-                    self.tally.hit(Row::Late);
-                }
-                (Row::Refused(refusal.number()), !matches!(refusal, Refusal::Busy | Refusal::Late))
-            }
-            Says::Unknown => (Row::Unknown, false),
-            Says::Balance => (Row::Balance, true),
-            Says::NeverSeen => (Row::NeverSeen, true),
-        };
-        self.tally.hit(row);
-        definite
-    }
-
-    /// L6 in both directions.
-    fn compare(&mut self) -> Verdict {
-        self.tally.hit(Row::FullReplay);
-        self.laws.full_replay(&self.disk)?;
-        let Some(process) = &self.process else { return Ok(()) };
-        for shard in 0..self.plan.shards {
-            let core = process.core(usize::from(shard % self.plan.loops));
-            let state = core.inspect(ShardId(shard)).and_then(|(_, state)| state);
-            if let Some(state) = state
-                && self.laws.live(state)?
-            {
-                self.tally.hit(Row::LiveCompared);
-            }
-        }
-        Ok(())
-    }
-
     /// The process ends, however; what it counted is kept.
     fn retire(&mut self) -> Option<Process> {
         let process = self.process.take()?;
@@ -536,6 +468,8 @@ impl World {
         self.tally.add(Row::ActorQuarantined, quarantined.sum());
         let resent = (0..process.cores()).map(|core| process.core(core).counters().resent);
         self.tally.add(Row::Resent, resent.sum());
+        let sent_on = (0..process.cores()).map(|core| process.core(core).counters().sent_on);
+        self.tally.add(Row::SentOn, sent_on.sum());
         let timers = (0..process.cores()).map(|core| process.core(core).counters().timers);
         self.tally.add(Row::Expired, timers.sum());
         Some(process)

@@ -355,7 +355,7 @@ impl World {
         };
         let old_prices = lines.iter().all(old_price);
         match answer.verdict {
-            Says::Refused(Refusal::NotYourRole) if known.once_allowed(waiting.shard, request) => {
+            Says::Refused(Refusal::NotYourRole) if known.once_allowed(answer.shard, request) => {
                 self.tally.hit(Row::RoleTaken);
             }
             Says::Refused(Refusal::WrongTill) if own_till => self.tally.hit(Row::TillTaken),
@@ -365,7 +365,7 @@ impl World {
             Says::Applied(Outcome::Applied) => {
                 let role = versions::role_of(&request.command);
                 let given = role.is_some_and(|role| !first.roles.has(role));
-                let back = known.was_revoked(waiting.shard, request.device);
+                let back = known.was_revoked(answer.shard, request.device);
                 let sells = role == Some(Role::Sell);
                 self.tally.add(Row::RoleGiven, u64::from(given));
                 self.tally.add(Row::TillGiven, u64::from(sells && !own_till));

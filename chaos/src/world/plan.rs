@@ -30,6 +30,12 @@ pub struct Plan {
     pub organiser: Intent,
     /// Weights of what the scheduler may do, see [`Weights`].
     pub weights: Weights,
+    /// Wristbands that nobody opens a wallet with: they are given to wallets.
+    pub spare_bands: u32,
+    /// Most of them are given to one wallet.
+    pub hoard: bool,
+    /// Out of 100 new requests, ones about bands.
+    pub about_bands: u32,
 }
 
 /// How often each step is chosen, relative to the others.
@@ -88,7 +94,20 @@ impl Plan {
             bonus_first: rng.bool(),
             weights: Weights::draw(rng),
             organiser: Intent { large: rng.u8(0..4) == 0, closes: rng.bool() },
+            spare_bands: 0,
+            hoard: false,
+            about_bands: 0,
         }
+        .with_bands(rng)
+    }
+
+    /// Most runs have bands to give away, some more than one wallet may have.
+    fn with_bands(mut self, rng: &mut Rng) -> Self {
+        self.hoard = rng.u8(0..10) == 0;
+        let some = rng.u8(0..5) != 0;
+        self.spare_bands = if self.hoard { rng.u32(20..=26) } else { rng.u32(4..=14) * u32::from(some) };
+        self.about_bands = if self.spare_bands == 0 { 0 } else { rng.u32(6..=30) };
+        self
     }
 
     /// The same without any fault of the machine.

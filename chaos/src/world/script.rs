@@ -38,6 +38,8 @@ pub struct Script {
 pub(crate) const DEVICE: u32 = 6;
 /// Rounds in which a healed world must have answered everybody.
 const HEALING_ROUNDS: usize = 400;
+/// How long a client waits before it asks again.
+const COMES_BACK_MICROS: u32 = 50_000;
 /// Rounds in which what time brings about is decided and stored.
 const ROUNDS: usize = 100;
 
@@ -52,6 +54,8 @@ impl World {
                 return Ok(());
             }
             if self.laws.waiting() == 0 && self.net.is_empty() {
+                // Whoever is told to come back does so later, not at once.
+                self.clock.pass(COMES_BACK_MICROS);
                 self.net = open;
             }
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use actors::codes::{Decline, Refusal};
 
 /// Declines that this commands can produce.
-const DECLINES: [Decline; 23] = [
+const DECLINES: [Decline; 27] = [
     Decline::InsufficientFunds,
     Decline::OverCap,
     Decline::LooksRepeated,
@@ -31,6 +31,10 @@ const DECLINES: [Decline; 23] = [
     Decline::ItemStopped,
     Decline::StaleConfiguration,
     Decline::BadConfiguration,
+    Decline::WalletBlocked,
+    Decline::TagReplaced,
+    Decline::TagTaken,
+    Decline::Stands,
 ];
 
 /// Refusals that the engine and its actors can produce; malformed bytes end in the gateway.
@@ -107,6 +111,7 @@ rows! {
     Reader = "client" "balance read by another client",
     Lookup = "client" "request looked up",
     Flood = "client" "burst on one wallet",
+    BandRace = "client" "two desks give one band to two wallets",
     Crush = "client" "more requests than a shard's mailbox takes",
     PoisonDecide = "client" "decision that panics" if "mutants",
     PoisonApply = "client" "application that panics" if "mutants",
@@ -135,6 +140,21 @@ rows! {
     PriceGrace = "code" "sold at the price before a scheduled change",
     PriceGone = "code" "refused unknown_item_or_price, once right",
     Reinstated = "code" "applied by a device that had been revoked",
+    BandOfDesk = "code" "band given to a wallet opened at a desk",
+    BandOfTicket = "code" "band given to a wallet opened from a ticket",
+    BandTaken = "code" "band taken by its wallet",
+    BandInPlace = "code" "band taken in the place of another",
+    BandToNobody = "code" "band sent back: no such wallet",
+    BandForAnother = "code" "band sent back: the other is not the wallet's",
+    BandTooMany = "code" "band sent back: the wallet has too many",
+    BandAnew = "code" "band that came back given once more",
+    BandNamed = "code" "band in a command taken for its wallet",
+    BandUnderWay = "code" "refused busy: its wallet has not taken the band yet",
+    BandPays = "code" "applied by a further band",
+    BandItself = "code" "band answers what it remembers from before its wallet",
+    OldBandAgain = "code" "a retry by a replaced band got its first answer",
+    LostBandAgain = "code" "a retry by a blocked band got its first answer",
+    SentOn = "code" "sent on to another actor",
     OpenedClean = "recovery" "opened, tail whole",
     TornTail = "recovery" "opened, torn tail cut",
     Reopened = "recovery" "reopened in the process after the store died",
