@@ -1,5 +1,6 @@
-//! The one door to time, randomness and files. The simulator stands in for it by driving cores
-//! and stores itself; a server has [`OsHost`].
+//! The engine's one door to time and files. The simulator stands in for it by driving cores and stores
+//! itself; a server has [`OsHost`]. Sockets are the gateway's; chance is drawn once, when a ledger is founded,
+//! and by nothing that runs after that; the supervisor alone reads a clock of its own, to count failures.
 
 use std::io;
 use std::path::{Path, PathBuf};

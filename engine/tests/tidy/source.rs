@@ -55,7 +55,7 @@ const BANS: [Ban; 5] = [
             "rand",
             "fastrand",
         ],
-        why: "the host is the one door to time, files, sockets and chance",
+        why: "the host is the one door to time and files; sockets and chance are the gateway's",
     },
 ];
 
