@@ -108,6 +108,12 @@ impl ShardState {
                 });
                 Outcome { wallet: Some(*wallet), end }
             }
+            // The office hears of it and tells all of it again.
+            Message::ConfigurationOrder { version, parts, hash }
+                if self.lacks_parts(*version, *parts, hash) =>
+            {
+                Outcome { wallet: None, end: End::Dead }
+            }
             // An older version than the one in force, or the same again, is taken and changes nothing.
             Message::ConfigurationPart { .. } | Message::ConfigurationOrder { .. } => {
                 Outcome { wallet: None, end: End::Applied(Entry::none()) }

@@ -17,7 +17,7 @@ use engine::limits::{RESEND_MICROS, SWEEP_MICROS};
 use ledger::block::Draft;
 use ledger::ids::ShardId;
 use ledger::journal::memory::{Door, Memory};
-use ledger::journal::{Event, Journal, Lookup, SubmitError};
+use ledger::journal::{Event, Journal, Lookup, Replay as _, SubmitError};
 use ledger::mutant::{
     POISON_ANSWER, POISON_APPLY, POISON_DECIDE, POISON_ENCODE, Point, Strike, arm, is_armed,
 };
@@ -388,4 +388,55 @@ fn a_record_that_cannot_be_read_back_is_named() {
     let error = engine::recovery::rebuild(&memory, ShardId(0)).err().unwrap().to_string();
     assert!(error.contains(&format!("shard 0 block {}", head.next_seq)), "{error}");
     assert!(error.contains(&format!("record {culprit} makes this build panic")), "{error}");
+}
+
+/// Four shards, of which one panics while it appends something of a change of the configuration: after
+/// `turns` turns of the change, if anything is appended then. The versions in force afterwards, and how many
+/// messages went back.
+fn change_with_a_panic(turns: u64, changes: &[Request]) -> (Vec<u32>, u64) {
+    let memory = Memory::new();
+    found(&memory, 4);
+    let mut core = cores(&memory, 1).remove(0);
+    settle(&mut core, 1);
+    submit(&mut core, changes.iter().cloned());
+    for _ in 0..turns {
+        core.turn(clock(2));
+    }
+    arm(Point::Append, Strike::Panic);
+    for round in 0..12 {
+        settle(&mut core, 3 + round * RESEND_MICROS);
+        rebuild(&mut core, &memory);
+        // What was not applied is sent again, as its terminal does.
+        submit(&mut core, changes.iter().cloned());
+    }
+    settle(&mut core, 13 * RESEND_MICROS);
+    // Nothing was left to append.
+    let _struck = std::panic::catch_unwind(|| ledger::mutant::struck(Point::Append));
+    let mut auditor = ledger::audit::Auditor::new(&[]);
+    memory
+        .replay(None, &mut |block| {
+            auditor.block(&block);
+            Ok(())
+        })
+        .unwrap();
+    let report = auditor.finish();
+    assert!(report.is_sound(), "{turns} turns: {:?}", report.findings);
+    let version = |shard| core.inspect(ShardId(shard)).unwrap().1.unwrap().adopted().unwrap().version.get();
+    ((0..4).map(version).collect(), core.counters().returned)
+}
+
+#[test]
+fn a_shard_that_panicked_on_a_part_of_a_configuration_is_told_all_of_it_again() {
+    // A vendor was stopped, and in one shard's bands went on selling until the next change of the festival.
+    let _alone = alone();
+    let (mut settings, lists) = parts();
+    settings.version = ledger::ids::Version::new(2).unwrap();
+    let changes = application(1, &actors::festival::Festival::new(settings, lists).unwrap());
+    let mut returned = 0;
+    for turns in 0..12 {
+        let (versions, back) = change_with_a_panic(turns, &changes);
+        assert_eq!(versions, [2; 4], "{turns} turns");
+        returned += back;
+    }
+    assert!(returned > 0, "no panic met a message");
 }

@@ -52,6 +52,7 @@ impl ShardState {
             Body::Told => {}
             Body::Delivered { message } => {
                 self.take_configuration(message);
+                self.tell_again(record, message);
                 self.post_message(record);
                 self.take_tag(record, message);
             }
@@ -78,6 +79,7 @@ impl ShardState {
                 self.configuration.adopt(*version, *parts, hash);
                 self.close_allowances();
                 if office.is_some() {
+                    self.configuration.told_anew();
                     self.spread_adopted();
                 }
             }
@@ -91,7 +93,7 @@ impl ShardState {
 
     /// The version adopted here is to go to all other shards, in the place of an older one that is
     /// still on its way.
-    fn spread_adopted(&mut self) {
+    pub(super) fn spread_adopted(&mut self) {
         let Some(adopted) = self.configuration.adopted() else { return };
         let shards = self.genesis.map_or(1, |genesis| genesis.shards);
         let bytes = adopted.festival.encode();

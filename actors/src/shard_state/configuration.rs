@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledger::ids::Version;
+use ledger::ids::{ShardId, Version};
 
 use crate::festival::Festival;
 
@@ -25,7 +25,13 @@ pub struct Adopted {
 pub(crate) struct Configuration {
     adopted: Option<Adopted>,
     staged: BTreeMap<(Version, u16), Vec<u8>>,
+    /// At the office: how often other shards were told the version in force again.
+    told_again: BTreeMap<ShardId, u8>,
 }
+
+/// How often a shard is told a version again that it could not take: whatever made it fail three times
+/// makes it fail a fourth time.
+const MOST_TELLINGS_AGAIN: u8 = 3;
 
 impl Configuration {
     pub(super) fn adopted(&self) -> Option<&Adopted> {
@@ -49,10 +55,36 @@ impl Configuration {
 
     /// The whole that these staged parts make, if it is the named one.
     pub(crate) fn staged_as(&self, version: Version, parts: u16, hash: &[u8; 32]) -> Option<Festival> {
+        Festival::decode(&self.whole(version, parts, hash)?).ok()
+    }
+
+    fn whole(&self, version: Version, parts: u16, hash: &[u8; 32]) -> Option<Vec<u8>> {
         let whole: Vec<u8> =
             (0..parts).filter_map(|part| self.staged.get(&(version, part))).flatten().copied().collect();
-        let named = blake3::hash(&whole).as_bytes() == hash;
-        named.then(|| Festival::decode(&whole).ok())?
+        (blake3::hash(&whole).as_bytes() == hash).then_some(whole)
+    }
+
+    /// Whether a version that is to come into force is not there whole.
+    pub(super) fn lacks(&self, version: Version, parts: u16, hash: &[u8; 32]) -> bool {
+        self.is_newer(version) && self.whole(version, parts, hash).is_none()
+    }
+
+    /// Another version is told from here on.
+    pub(super) fn told_anew(&mut self) {
+        self.told_again.clear();
+    }
+
+    /// Counts that a shard is to be told again; `false` if that was enough.
+    pub(super) fn tells_again(&mut self, to: ShardId) -> bool {
+        let times = self.told_again.entry(to).or_default();
+        let may = *times < MOST_TELLINGS_AGAIN;
+        *times += u8::from(may);
+        may
+    }
+
+    /// How often which shard was told again, for the state's digest.
+    pub(super) fn told_again(&self) -> impl Iterator<Item = (ShardId, u8)> {
+        self.told_again.iter().map(|(shard, times)| (*shard, *times))
     }
 
     /// Brings a staged version into force. Parts that do not make the named whole change nothing:
@@ -78,5 +110,21 @@ impl Configuration {
     /// Staged parts in order, for the state's digest.
     pub(super) fn staged(&self) -> impl Iterator<Item = (&(Version, u16), &Vec<u8>)> {
         self.staged.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_never_takes_it_is_told_three_times_more_and_no_other_is_kept_waiting() {
+        // One part that a shard can never take, sent to it all night, a record each time.
+        let mut configuration = Configuration::default();
+        let told: Vec<bool> = (0..5).map(|_| configuration.tells_again(ShardId(1))).collect();
+        assert_eq!(told, [true, true, true, false, false]);
+        assert!(configuration.tells_again(ShardId(2)));
+        configuration.told_anew();
+        assert!(configuration.tells_again(ShardId(1)));
     }
 }

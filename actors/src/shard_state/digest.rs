@@ -137,6 +137,10 @@ impl ShardState {
                 put(hasher, told as u64);
             }
         }
+        for (shard, times) in self.configuration.told_again() {
+            put(hasher, shard.0.into());
+            put(hasher, times.into());
+        }
         if let Some(adopted) = self.adopted() {
             put(hasher, adopted.version.get().into());
             hasher.update(&adopted.hash);

@@ -101,6 +101,33 @@ impl ShardState {
         self.spreading.is_some()
     }
 
+    /// Whether the parts of a version that a shard is to adopt now are not all here: one of them became a
+    /// dead letter.
+    pub(crate) fn lacks_parts(&self, version: Version, parts: u16, hash: &[u8; 32]) -> bool {
+        self.configuration.lacks(version, parts, hash)
+    }
+
+    /// A shard that could not adopt the version in force sent the order back: it is told all of it again,
+    /// a few times.
+    pub(super) fn tell_again(&mut self, record: &Record, message: &Message) {
+        let Message::Returned { message, .. } = message else { return };
+        let Message::ConfigurationOrder { version, .. } = **message else { return };
+        let from = record.envelope.mail.as_ref().and_then(|mail| mail.taken).map(|taken| taken.from);
+        let Some(to) = from.filter(|_| self.configuration.version() == Some(version)) else { return };
+        if !self.configuration.tells_again(to) {
+            return;
+        }
+        if self.spreading.is_none() {
+            self.spread_adopted();
+            if let Some(spreading) = &mut self.spreading {
+                spreading.told.retain(|shard, _| *shard == to);
+            }
+        }
+        if let Some(spreading) = &mut self.spreading {
+            spreading.told.insert(to, 0);
+        }
+    }
+
     /// What a record told the others.
     pub(super) fn note_told(&mut self, mail: &Mail) {
         if self.spreading.as_mut().is_some_and(|spreading| spreading.note(mail)) {

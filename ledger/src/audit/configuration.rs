@@ -100,10 +100,23 @@ impl Configuration {
                     let adopted = self.is_newer(*version).then(|| self.adopt(*version, *parts, hash));
                     [versions.same(*version, hash), adopted.flatten()]
                 }
+                Message::Returned { message, .. } => {
+                    self.sent_back(message, record.envelope.mail.as_deref());
+                    [None, None]
+                }
                 _ => [None, None],
             },
             Body::Told => [self.tell(shard, record.envelope.mail.as_deref()), None],
             _ => [None, None],
+        }
+    }
+
+    /// A shard that could not adopt what it was told sends the order back: it may be told again.
+    fn sent_back(&mut self, message: &Message, mail: Option<&Mail>) {
+        let Message::ConfigurationOrder { version, .. } = message else { return };
+        let from = mail.and_then(|mail| mail.taken).map(|taken| taken.from);
+        if let Some(from) = from.filter(|_| self.of_office.is_some_and(|(told, _)| told == *version)) {
+            self.told.remove(&from);
         }
     }
 
@@ -153,7 +166,7 @@ impl Configuration {
     }
 
     /// The shard of the office tells the others what was adopted there: all parts in order, then the
-    /// order, once.
+    /// order, once; and again if that came back.
     fn tell(&mut self, shard: ShardId, mail: Option<&Mail>) -> Option<Broken> {
         let Some((version, hash)) = self.of_office else {
             return Some(broken("tells of a configuration that was not changed in this shard".into()));
