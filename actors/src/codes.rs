@@ -58,7 +58,7 @@ codes! {
     NoSuchSale = 11 "no_such_sale",
     /// The opening cannot be taken back: the wallet holds money or has a history.
     WalletInUse = 12 "wallet_in_use",
-    /// A message found nobody to decide it: it went back.
+    /// A message found nobody to decide it, or no place for its answer: it went back.
     Undeliverable = 13 "undeliverable",
     /// The money is on its way to another wallet, or there: it cannot be taken back.
     TransferGone = 14 "transfer_gone",

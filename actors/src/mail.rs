@@ -184,6 +184,11 @@ impl ShardState {
         let Message::Allowance { festival, parent, child, target, currency, amount, .. } = message else {
             return End::Dead;
         };
+        if message.gives_back() {
+            // Declined it would be the child's for good.
+            let entry = self.brought_home(*child, transit(from, self.shard(), *currency), *amount);
+            return entry.map_or(End::Dead, End::Applied);
+        }
         let wallet = self.open_wallet(*child).filter(|wallet| wallet.festival() == *festival);
         let Some(wallet) = wallet else { return End::Dead };
         if *target > 0 && !self.may_have(*child, *parent) {
@@ -195,24 +200,33 @@ impl ShardState {
         self.incoming(wallet, transit(from, self.shard(), *currency), *amount)
     }
 
-    /// What a return brought back, to whom it came from: whatever the cap, blocked or not.
+    /// Money that is back at who gave it: whatever the cap, blocked or not. Kept to be claimed where that
+    /// wallet is closed.
+    fn brought_home(&self, owner: WalletNumber, transit: Account, amount: i64) -> Option<Entry> {
+        let purse = Account::new(AccountKind::WalletPaid, owner.get(), transit.currency);
+        let postings = moved(transit, purse, amount);
+        let wallet = self.wallet_of(owner).filter(|wallet| wallet.is_open());
+        let fits = wallet.and_then(|wallet| wallet.after(&postings, self.holds().held(owner.get())));
+        if fits.is_some() {
+            return Entry::new(postings).ok();
+        }
+        let unclaimed = Account::new(AccountKind::Unclaimed, owner.get(), transit.currency);
+        Entry::new(moved(transit, unclaimed, amount)).ok()
+    }
+
+    /// What a return brought back, to whom it came from.
     fn taken_back(&self, from: ShardId, message: &Message) -> Outcome {
         let (payer, currency, amount) = match message {
             Message::Transfer { payer, currency, amount, .. } => (payer, currency, amount),
             Message::Allowance { parent, currency, amount, .. } if *amount > 0 => (parent, currency, amount),
             _ => return self.unclaimed(from, message),
         };
-        let transit = transit(self.shard(), from, *currency);
-        let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
-        let postings = moved(transit, purse, *amount);
-        let wallet = self.wallet_of(*payer).filter(|wallet| wallet.is_open());
-        let fits = wallet.and_then(|wallet| wallet.after(&postings, self.holds().held(payer.get())));
         if mutant::on(Mutant::ReturnDeclined) {
             return Outcome { wallet: Some(*payer), end: End::Declined(Decline::OverCap) };
         }
-        match (fits, Entry::new(postings)) {
-            (Some(_), Ok(entry)) => Outcome { wallet: Some(*payer), end: End::Applied(entry) },
-            _ => self.unclaimed(from, message),
+        match self.brought_home(*payer, transit(self.shard(), from, *currency), *amount) {
+            Some(entry) => Outcome { wallet: Some(*payer), end: End::Applied(entry) },
+            None => self.unclaimed(from, message),
         }
     }
 

@@ -193,3 +193,41 @@ fn what_an_allowance_sends_goes_where_it_belongs_and_stays() {
         ),
     ]);
 }
+
+/// What goes back to a parent over the cap was declined and became the child's: nobody may.
+#[test]
+fn what_goes_back_is_never_declined() {
+    check_allowances(vec![
+        case(
+            "what goes back is declined, so that the child keeps it",
+            |ledger| {
+                let taken = ledger.record(0, 26);
+                let Body::Delivered { message } = taken.body.clone() else { panic!() };
+                taken.entry = ledger::entry::Entry::none();
+                taken.decline = decline(2);
+                mail(taken).sent.push(sent(1, 4, returned(2, 2, message)));
+            },
+            &[in_0(Rule::Return, 26)],
+        ),
+        case(
+            "what a build before the rule sent back, by a transfer",
+            |ledger| {
+                let sends = ledger.record(1, 15);
+                mail(sends).sent[0].message = transfer(3, 2, 900);
+                let taken = ledger.record(0, 26);
+                taken.body = Body::Delivered { message: transfer(3, 2, 900) };
+            },
+            &[],
+        ),
+        case(
+            "what goes back is kept for the parent to claim",
+            |ledger| {
+                let taken = ledger.record(0, 26);
+                let way = taken.entry.postings()[0];
+                let unclaimed = posting(ledger::account::AccountKind::Unclaimed, wallet(2).get(), -900);
+                taken.entry = ledger::entry::Entry::new([way, unclaimed]).unwrap();
+            },
+            &[],
+        ),
+    ]);
+}

@@ -71,8 +71,9 @@ impl ShardState {
         wallet.after(&postings, 0).filter(|_| amount > 0).ok_or(Decline::InsufficientFunds)?;
         let festival = wallet.festival();
         let message = Message::Allowance { festival, parent, child, target, mark, currency, amount };
-        // Waiting for a place could make two full channels wait for each other: the child asks again.
-        let sent = self.channels.address(from, message).ok_or(Decline::InsufficientFunds)?;
+        // Waiting for a place, or for one of a return, could make two full channels wait for each other:
+        // the child asks again.
+        let sent = self.channels.address(from, message).ok_or(Decline::Undeliverable)?;
         Entry::new(postings).map(|entry| (entry, sent)).map_err(|_| Decline::InsufficientFunds)
     }
 
@@ -82,13 +83,24 @@ impl ShardState {
         festival.is_some_and(|festival| festival.allowances && festival.standing != Standing::Closed)
     }
 
+    fn is_closed(&self) -> bool {
+        self.adopted().is_some_and(|adopted| adopted.festival.standing == Standing::Closed)
+    }
+
+    /// Who has an allowance that still stands, and money of it left; by rising number.
+    pub fn kept_in_money(&self) -> impl Iterator<Item = WalletNumber> {
+        let all = self.allowances.all_kept().into_iter();
+        all.filter(|(_, kept)| kept.is_active() && kept.left > 0).map(|(child, _)| child)
+    }
+
     /// Whether `child` may have an allowance of `parent`: nobody has two, and one that has ended is there
     /// until what is left of it went back.
     pub(crate) fn may_have(&self, child: WalletNumber, parent: WalletNumber) -> bool {
         self.allowances.kept(child).is_none_or(|kept| kept.parent == parent)
     }
 
-    /// What is left of an allowance that has ended goes back to whom it came from.
+    /// What is left of an allowance that has ended goes back to whom it came from. What of it is held goes
+    /// when its hold ends: until nothing is left the timer stays, and is asked again.
     pub(super) fn give_back(&self, at: At, child: WalletNumber) -> Option<Record> {
         let kept = self.allowances.kept(child)?;
         let wallet = self.wallet_of(child).filter(|wallet| wallet.is_open() && !wallet.is_quarantined())?;
@@ -100,7 +112,10 @@ impl ShardState {
         let postings = filling(purse, mail::transit(self.shard, to, currency), amount);
         let entry = Entry::new(postings).ok().filter(|entry| !entry.is_empty())?;
         let festival = wallet.festival();
-        let message = Message::Transfer { festival, payer: child, payee: parent, currency, amount };
+        // From the child to the parent now, and never declined: see `Message::gives_back`.
+        let (giver, receiver, target, mark) = (child, parent, 0, 0);
+        let message =
+            Message::Allowance { festival, parent: giver, child: receiver, target, mark, currency, amount };
         let sent = self.channels.address(to, message)?;
         let version = Some(adopted.version);
         let envelope = Envelope {
@@ -129,7 +144,11 @@ impl ShardState {
                     self.allowances.give_no_more(parent, *child);
                 }
             }
-            (Body::AllowanceReturned { .. }, Some(child)) => self.forget_allowance(child),
+            (Body::AllowanceReturned { amount, .. }, Some(child)) => {
+                if let Some(kept) = self.allowances.kept_mut(child) {
+                    kept.left = kept.left.saturating_sub(*amount);
+                }
+            }
             (Body::Delivered { message } | Body::DeadLettered { message }, _) => {
                 self.apply_message(message, taken);
             }
@@ -151,6 +170,8 @@ impl ShardState {
 
     fn apply_message(&mut self, message: &Message, taken: bool) {
         match message {
+            // Money that went back says nothing of what the two give each other.
+            message if message.gives_back() => {}
             Message::Allowance { parent, child, target, mark, amount, .. } => {
                 let set =
                     Set { parent: *parent, child: *child, target: *target, mark: *mark, amount: *amount };
@@ -214,6 +235,10 @@ impl ShardState {
             timer: None,
         };
         self.allowances.keep(set.child, kept);
+        // It was on its way while the festival closed: nothing else would ever end it.
+        if self.is_closed() && kept.left > 0 {
+            self.end_allowance(set.child);
+        }
     }
 
     /// It has ended: what is left is to go back.
@@ -226,7 +251,7 @@ impl ShardState {
 
     /// The festival is closed: all that is left goes back. One that is spent stands until it is ended.
     pub(super) fn close_allowances(&mut self) {
-        if self.adopted().is_none_or(|adopted| adopted.festival.standing != Standing::Closed) {
+        if !self.is_closed() {
             return;
         }
         for (child, kept) in self.allowances.all_kept() {

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 
 use actors::answer::Verdict;
-use actors::channels::Outbox;
-use actors::codes::{Decline, Outcome};
+use actors::channels::{Outbox, WINDOW};
+use actors::codes::{Decline, Outcome, Refusal};
 use actors::command::Command;
 use actors::festival::Standing;
 use actors::mail::Receipt;
 use ledger::account::AccountKind;
-use ledger::ids::{FestivalId, Office};
+use ledger::ids::{FestivalId, Office, ShardId};
 use ledger::record::{Body, Message, Record};
 use proptest::prelude::*;
 
@@ -171,6 +171,171 @@ fn an_opening_is_not_taken_back_under_money_that_a_message_brought() {
     crate::audit::check_audit(&world);
 }
 
+/// The parent's shard and the child's: band 1 with 200.00, and band 1,002 with nothing.
+fn two_shards() -> [World; 2] {
+    let mut far = World::in_shard(ShardId(world::SHARD.0 + 1));
+    assert_eq!(far.tap(world::DESK, 2, CHILD, Command::Open), APPLIED);
+    [family(), far]
+}
+
+const CHILD: u32 = 1_002;
+
+/// Every message between the two arrives; whether there was any.
+fn exchange(worlds: &mut [World; 2]) -> bool {
+    let mut any = false;
+    while let Some((from, to, number, message)) = next_between(worlds) {
+        let at = worlds[to].state.ledger_time(worlds[to].clock);
+        let sender = worlds[from].state.shard();
+        let Receipt::Record(record) = worlds[to].state.receive(at, sender, number, &message) else {
+            panic!("message {number} was not taken");
+        };
+        worlds[to].push(record);
+        any = true;
+    }
+    any
+}
+
+fn next_between(worlds: &[World; 2]) -> Option<(usize, usize, u64, Message)> {
+    [(0, 1), (1, 0)].into_iter().find_map(|(from, to)| {
+        let taken = worlds[to].state.channels().taken_from(worlds[from].state.shard());
+        let outbox = worlds[from].state.channels().outbox(worlds[to].state.shard())?;
+        let next = outbox.waiting().find(|waiting| waiting.number > taken)?;
+        Some((from, to, next.number, next.message.clone()))
+    })
+}
+
+/// Messages and timers of both shards, until there is nothing more to say; then both histories are
+/// looked through: nothing is on its way, and no allowance stands where the festival is closed.
+fn settle_both(worlds: &mut [World; 2]) {
+    while exchange(worlds) || worlds.iter_mut().map(World::fire).sum::<usize>() > 0 {}
+    let transit: i64 = worlds.iter().map(|world| stripe(world, AccountKind::Transit)).sum();
+    assert_eq!(transit, 0, "the two halves of a way");
+    for world in worlds {
+        check_asking(&world.history);
+        let history = &world.history;
+        let replayed = world.replayed(&mut |state, record| {
+            crate::programs::check_decided_again(state, record, history);
+        });
+        assert_eq!(replayed.digest(), world.state.digest());
+        let closed = world.state.adopted().unwrap().festival.standing == Standing::Closed;
+        assert_eq!(world.state.kept_in_money().count() * usize::from(closed), 0);
+    }
+}
+
+fn both_paid([near, far]: &[World; 2]) -> (i64, i64) {
+    (paid(near, 1), paid(far, CHILD))
+}
+
+#[test]
+fn money_on_its_way_while_the_festival_closes_comes_back() {
+    // The first filling arrived in a shard that had just closed: the parent's 20.00 stayed with the child.
+    let mut worlds = two_shards();
+    assert_eq!(worlds[0].tap(world::DESK, 6, 1, world::allow(CHILD, 2_000, 700)), APPLIED);
+    close(&mut worlds[1]);
+    settle_both(&mut worlds);
+    assert_eq!(both_paid(&worlds), (20_000, 0));
+
+    // And so did a filling that the child had asked for, and a change of the terms.
+    for change in [false, true] {
+        let mut worlds = two_shards();
+        assert_eq!(worlds[0].tap(world::DESK, 6, 1, world::allow(CHILD, 2_000, 700)), APPLIED);
+        settle_both(&mut worlds);
+        if change {
+            assert_eq!(worlds[0].tap(world::DESK, 7, 1, world::allow(CHILD, 3_000, 900)), APPLIED);
+            close(&mut worlds[1]);
+            worlds[1].fire();
+        } else {
+            assert_eq!(worlds[1].tap(world::BAR, 1, CHILD, world::buy(1, 3)), APPLIED);
+            let (from, to, number, asked) = next_between(&worlds).unwrap();
+            let (at, sender) = (worlds[to].state.ledger_time(worlds[to].clock), worlds[from].state.shard());
+            let Receipt::Record(filled) = worlds[to].state.receive(at, sender, number, &asked) else {
+                panic!()
+            };
+            worlds[to].push(filled);
+            close(&mut worlds[1]);
+        }
+        settle_both(&mut worlds);
+        assert_eq!(both_paid(&worlds), (if change { 20_000 } else { 20_000 - 1_950 }, 0), "change {change}");
+        close(&mut worlds[0]);
+        settle_both(&mut worlds);
+    }
+}
+
+#[test]
+fn what_was_held_goes_back_when_its_hold_ends() {
+    // A deposit for a cup was open when the festival closed: the parent's money stayed with the child.
+    for released in [true, false] {
+        let mut worlds = two_shards();
+        assert_eq!(worlds[0].tap(world::DESK, 6, 1, world::allow(CHILD, 2_000, 100)), APPLIED);
+        settle_both(&mut worlds);
+        assert_eq!(worlds[1].tap(world::BAR, 1, CHILD, world::hold(1_500, 600)), APPLIED);
+        close(&mut worlds[1]);
+        settle_both(&mut worlds);
+        assert_eq!(both_paid(&worlds), (18_500, 0));
+        if released {
+            let release = Command::ReleaseHold { hold: world::id(world::BAR, 1) };
+            assert_eq!(worlds[1].tap(world::BAR, 2, CHILD, release), APPLIED);
+        } else {
+            worlds[1].pass_seconds(601);
+        }
+        settle_both(&mut worlds);
+        assert_eq!(both_paid(&worlds), (20_000, 0));
+    }
+}
+
+#[test]
+fn what_goes_back_is_taken_whatever_the_cap_and_from_a_child_that_gives_too() {
+    // The parent had topped up to the cap meanwhile, or was quarantined: what went back was declined, came
+    // to the child again and was forgotten there.
+    for quarantined in [false, true] {
+        let mut worlds = two_shards();
+        assert_eq!(worlds[0].tap(world::DESK, 6, 1, world::allow(CHILD, 2_000, 100)), APPLIED);
+        settle_both(&mut worlds);
+        assert_eq!(worlds[1].tap(world::DESK, 3, CHILD, world::allow(1, 500, 100)), APPLIED);
+        settle_both(&mut worlds);
+        assert_eq!(both_paid(&worlds), (18_500, 1_500));
+        assert_eq!(worlds[0].tap(world::DESK, 7, 1, world::cash(world::CAP - 18_500)), APPLIED);
+        assert_eq!(worlds[0].tap(world::DESK, 8, 1, world::allow(CHILD, 0, 0)), APPLIED);
+        worlds[0].quarantine(1, quarantined);
+        settle_both(&mut worlds);
+        assert_eq!(both_paid(&worlds), (world::CAP + 1_500, 0));
+        // What the child gives its parent still stands, and its money is still the child's.
+        worlds[0].quarantine(1, false);
+        assert_eq!(worlds[1].tap(world::DESK, 4, CHILD, world::allow(1, 0, 0)), APPLIED);
+        settle_both(&mut worlds);
+        assert_eq!(both_paid(&worlds), (world::CAP + 1_000, 500));
+    }
+}
+
+#[test]
+fn an_answer_without_a_place_on_the_way_back_does_not_speak_of_money() {
+    // A parent with 100 euros was told by the journal that it had too little.
+    let mut world = family();
+    assert_eq!(world.tap(world::DESK, 6, 1, world::allow(2, 2_000, 1_900)), APPLIED);
+    settle(&mut world);
+    for counter in 0..WINDOW - 2 {
+        assert_eq!(world.tap(world::DESK, 100 + counter, 1, world::pay(3, 1)), APPLIED);
+    }
+    assert_eq!(world.tap(world::BAR, 1, 2, world::buy(2, 1)), APPLIED);
+    assert_eq!(
+        (asks(&world), world.tap(world::DESK, 9, 1, world::pay(3, 1))),
+        (1, Verdict::Refused(Refusal::Busy))
+    );
+    while let Some(record) = deliver_next(&mut world) {
+        if let Body::Delivered { message: Message::AllowanceAsked { .. } } = record.body {
+            assert_eq!(record.decline, Decline::Undeliverable.to_record());
+        }
+    }
+    // Its window is free again, and the child's next sale is filled up.
+    let up_to = world.state.channels().taken_from(world::SHARD);
+    world.fact(Body::Acknowledged { to: world::SHARD, up_to });
+    world.pass_seconds(60);
+    assert_eq!(world.tap(world::BAR, 2, 2, world::buy(2, 1)), APPLIED);
+    settle(&mut world);
+    assert_eq!((asks(&world), paid(&world, 2)), (2, 2_000));
+    crate::audit::check_audit(&world);
+}
+
 /// What a child has, by the records alone.
 #[derive(Clone, Copy, Default)]
 struct Naive {
@@ -181,12 +346,13 @@ struct Naive {
     asked: bool,
 }
 
-/// Paid-in and bonus money of a wallet after a record.
-fn post(purses: &mut [i64; 2], wallet: u64, record: &Record) -> [i64; 2] {
+/// Paid-in, bonus and held money of a wallet after a record. Nobody here holds bonus.
+fn post(purses: &mut [i64; 3], wallet: u64, record: &Record) -> [i64; 3] {
     for posting in record.entry.postings().iter().filter(|posting| posting.account.owner == wallet) {
         match posting.account.kind {
             AccountKind::WalletPaid => purses[0] -= posting.minor,
             AccountKind::WalletBonus => purses[1] -= posting.minor,
+            AccountKind::WalletHeld => purses[2] -= posting.minor,
             _ => {}
         }
     }
@@ -197,7 +363,7 @@ fn post(purses: &mut [i64; 2], wallet: u64, record: &Record) -> [i64; 2] {
 /// exactly what is left by it.
 fn check_asking(history: &[Record]) {
     let mut kept = BTreeMap::<u64, Naive>::new();
-    let mut purses = BTreeMap::<u64, [i64; 2]>::new();
+    let mut purses = BTreeMap::<u64, [i64; 3]>::new();
     for record in history {
         let Some(wallet) = record.envelope.wallet.map(ledger::ids::WalletNumber::get) else { continue };
         let has = post(purses.entry(wallet).or_default(), wallet, record);
@@ -221,8 +387,9 @@ fn check_asking(history: &[Record]) {
                     (now.parent, now.left.min(has[0] + amount)),
                     "{record:?}"
                 );
-                *now = Naive::default();
+                (now.left, now.target) = (now.left - amount, 0);
             }
+            Body::Delivered { message } if message.gives_back() => assert!(done, "{record:?}"),
             Body::DeadLettered { message: Message::Allowance { parent, amount, .. } } => {
                 now.asked &= *amount == 0 || now.parent != parent.get();
             }
@@ -254,7 +421,7 @@ fn check_asking(history: &[Record]) {
             }
             _ => {}
         }
-        now.left = now.left.min(has[0]);
+        now.left = now.left.min(has[0] + has[2]);
         if now.target == 0 && now.left == 0 {
             *now = Naive::default();
         }

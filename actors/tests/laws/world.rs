@@ -123,9 +123,11 @@ pub(crate) fn festival() -> Festival {
     Festival::new(settings(), lists()).unwrap()
 }
 
-/// The tag of band number `band`; bands 100 and more share their numbers with `band - 100`.
+/// The tag of band number `band`; bands 100 and more share their numbers with `band - 100`. Bands from
+/// 1,000 on live in the next shard.
 pub(crate) fn tag(band: u32) -> Tag {
-    let number = TagNumber::new(1 << 40 | (u64::from(band % 100) * 32 + 3)).unwrap();
+    let shard = 3 + u64::from(band / 1_000);
+    let number = TagNumber::new(1 << 40 | (u64::from(band % 100) * 32 + shard)).unwrap();
     Tag { number, check: u64::from(band) << 32 | 7 }
 }
 

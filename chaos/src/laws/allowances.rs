@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use actors::codes::Decline;
+use actors::festival::Standing;
 use ledger::law::Law;
 use ledger::record::{Body, Message, Record, Sent};
 
+use super::shadow::Shadow;
 use super::{Seen, Verdict, Violation, rules};
 
 /// Whether an answer is owed to a wallet that asked.
@@ -48,6 +50,19 @@ impl Allowances {
         })
     }
 
+    /// When nothing fails any more and time has passed: where the festival is closed nobody keeps an
+    /// allowance that stands with money left.
+    pub fn at_rest(shadow: &Shadow) -> Verdict {
+        for state in shadow.states() {
+            let closed = state.adopted().is_some_and(|now| now.festival.standing == Standing::Closed);
+            if closed && let Some(child) = state.kept_in_money().next() {
+                let what = format!("the festival is closed and {child} keeps its allowance");
+                return Err(Violation::new(Law::WholeOrNothing, what));
+            }
+        }
+        Ok(())
+    }
+
     /// Askings and returns so far.
     pub const fn counts(&self) -> [u64; 2] {
         [self.asked, self.returned]
@@ -61,10 +76,14 @@ impl Allowances {
             _ if asks.is_some() => Err("asks for an allowance without a sale".to_owned()),
             Body::AllowanceReturned { parent, amount } => {
                 self.returned += 1;
-                let kept = self.kept.remove(&wallet).filter(|kept| kept.parent == parent.get());
-                let given = kept.map_or(0, |kept| kept.given);
-                let fits = (1..=given).contains(amount);
-                if fits { Ok(()) } else { Err(format!("gives back {amount} of {given}")) }
+                let kept = self.kept.get_mut(&wallet).filter(|kept| kept.parent == parent.get());
+                let Some(kept) = kept.filter(|kept| (1..=kept.given).contains(amount)) else {
+                    return Err(format!("gives back {amount}, which was not given"));
+                };
+                // What is held goes back later.
+                kept.given -= amount;
+                kept.target = 0;
+                Ok(())
             }
             Body::Delivered { message } | Body::DeadLettered { message } => {
                 self.message(wallet, seen.record, message)
@@ -98,6 +117,10 @@ impl Allowances {
     fn message(&mut self, wallet: u64, record: &Record, message: &Message) -> Result<(), String> {
         let took_effect = record.decline.is_none() && matches!(record.body, Body::Delivered { .. });
         match message {
+            message if message.gives_back() && !took_effect => {
+                Err("declines what is left of an allowance: it is the child's".to_owned())
+            }
+            message if message.gives_back() => Ok(()),
             Message::Allowance { parent, target, mark, amount, .. } => {
                 self.set(wallet, parent.get(), (*target, *mark, *amount), took_effect);
                 Ok(())

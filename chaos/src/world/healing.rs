@@ -6,6 +6,7 @@ use ledger::law::Law;
 
 use super::{Verdict, World};
 use crate::laws::Violation;
+use crate::laws::allowances::Allowances;
 
 /// How long after the faults stopped the shards may take until they agree: ten seconds, in microseconds.
 pub(super) const AGREEING_MICROS: u64 = 10_000_000;
@@ -36,6 +37,7 @@ impl World {
         }
         self.laws.whole().at_rest()?;
         self.bands_at_rest()?;
+        Allowances::at_rest(self.laws.shadow())?;
         self.laws.agreed()
     }
 

@@ -211,6 +211,10 @@ fn message(said: &Message) -> String {
         Message::ConfigurationOrder { version, parts, .. } => {
             format!("configuration {version} of {parts} parts is to be in force")
         }
+        Message::Allowance { parent, child, currency, amount, .. } if said.gives_back() => {
+            let amount = Amount::new(*amount, *currency);
+            format!("what is left of an allowance, {amount}, from wallet {parent} back to wallet {child}")
+        }
         Message::Allowance { parent, child, target, mark, currency, amount, .. } => {
             let money = |minor| Amount::new(minor, *currency);
             let (target, mark, amount) = (money(*target), money(*mark), money(*amount));

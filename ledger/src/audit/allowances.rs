@@ -72,6 +72,7 @@ impl Allowances {
 
     fn message(&mut self, wallet: WalletNumber, message: &Message, taken: bool, found: &mut Found<'_>) {
         match message {
+            message if message.gives_back() => {}
             Message::Allowance { parent, target, amount, .. } => {
                 self.allowance(wallet, *parent, *target, *amount, taken, found);
             }

@@ -231,7 +231,7 @@ fn wrong_mail(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail)
     let name = record.body.kind().name();
     match (&record.body, &mail.taken) {
         (Body::Delivered { message }, Some(taken)) => {
-            if message.is_return() && declined.is_some() {
+            if (message.is_return() || message.gives_back()) && declined.is_some() {
                 return Some((Rule::Return, "declines what came back".to_string()));
             }
             let wrong = match message {
@@ -341,7 +341,9 @@ fn outgoing(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -
         }
         (
             Body::AllowanceReturned { parent, amount },
-            Message::Transfer { payer, payee, currency, amount: carried, .. },
+            // Builds before this rule sent a transfer, which could be declined.
+            Message::Transfer { payer, payee, currency, amount: carried, .. }
+            | Message::Allowance { parent: payer, child: payee, target: 0, currency, amount: carried, .. },
         ) if Some(*payer) == record.envelope.wallet && parent == payee && amount == carried => {
             let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
             (purse, *amount, shards.map(|shards| payee.shard(shards)))
@@ -446,6 +448,9 @@ fn incoming(shard: ShardId, record: &Record, taken: &Taken, message: &Message) -
     let targets = match message {
         Message::Transfer { payee, .. } => [(AccountKind::WalletPaid, payee.get()); 2],
         Message::Swept { vendor, .. } => [(AccountKind::VendorHome, vendor.get().into()); 2],
+        Message::Allowance { child, .. } if message.gives_back() => {
+            [(AccountKind::WalletPaid, child.get()), (AccountKind::Unclaimed, child.get())]
+        }
         Message::Allowance { child, .. } => [(AccountKind::WalletPaid, child.get()); 2],
         // They carry no money.
         Message::Paired { .. }

@@ -140,6 +140,12 @@ impl Message {
         matches!(self, Self::Returned { .. })
     }
 
+    /// Whether it brings what is left of an allowance back to who gave it: an allowance that keeps nobody
+    /// in money and still carries some. It is never declined, whatever the cap.
+    pub const fn gives_back(&self) -> bool {
+        matches!(self, Self::Allowance { target: 0, amount, .. } if *amount != 0)
+    }
+
     /// Appends its canonical bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_message(out, self);

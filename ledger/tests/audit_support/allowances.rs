@@ -5,7 +5,7 @@ use ledger::ids::FestivalId;
 use ledger::money::Currency;
 use ledger::record::{Body, Message, Record};
 
-use super::messages::{delivered, filled, mail, sent, transfer, transit};
+use super::messages::{delivered, filled, mail, sent, transit};
 use super::{Ledger, decline, deed, good, id, posting, purchase, versions, wallet};
 
 fn home(wallet: u64) -> u16 {
@@ -61,13 +61,22 @@ pub fn fills(parent: u64, child: u64, wanted: i64, amount: i64, number: u64, bac
     record
 }
 
+fn back(child: u64, parent: u64, amount: i64) -> Message {
+    allowance(child, parent, 0, amount)
+}
+
+/// What went back, at who gave it.
+pub fn is_back(child: u64, parent: u64, amount: i64, number: u64) -> Record {
+    brought(child, parent, 0, amount, number)
+}
+
 /// What is left goes back as message `number`.
 pub fn gives_back(child: u64, parent: u64, amount: i64, number: u64) -> Record {
     let body = Body::AllowanceReturned { parent: wallet(parent), amount };
     let moved = deed(child, id(1, 1), Body::Released, &leaves(child, parent, amount));
     let mut record = Record { entry: moved.entry, envelope: versions(), ..super::fact(body) };
     record.envelope.wallet = Some(wallet(child));
-    mail(&mut record).sent.push(sent(home(parent), number, transfer(child, parent, amount)));
+    mail(&mut record).sent.push(sent(home(parent), number, back(child, parent, amount)));
     record
 }
 
@@ -86,7 +95,7 @@ pub fn allowed() -> Ledger {
     ledger.push(0, set(2, 3, 0, 0, 3, 61));
     ledger.push(1, brought(2, 3, 0, 0, 3));
     ledger.push(1, gives_back(3, 2, 900, 2));
-    ledger.push(0, super::messages::arrived(3, 2, 900, 2));
+    ledger.push(0, is_back(3, 2, 900, 2));
     ledger
 }
 

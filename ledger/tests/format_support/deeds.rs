@@ -132,7 +132,10 @@ fn filled_up() -> Record {
 fn allowance_returned() -> Record {
     let envelope = Envelope { wallet: WalletNumber::new(WALLET), ..versions() };
     let body = Body::AllowanceReturned { parent: wallet(FRIEND), amount: 900 };
-    let record = sending(plain(260_000_000, envelope, body), [(8, transfer(WALLET, FRIEND, 900))]);
+    let (parent, child, currency) = (wallet(WALLET), wallet(FRIEND), Currency::EUR);
+    let (festival, target, mark, amount) = (FestivalId(1), 0, 0, 900);
+    let back = Message::Allowance { festival, parent, child, target, mark, currency, amount };
+    let record = sending(plain(260_000_000, envelope, body), [(8, back)]);
     let moved = [(AccountKind::WalletPaid, WALLET, 900), (AccountKind::Transit, transit(SHARD, OTHER), -900)];
     moving(record, moved)
 }
