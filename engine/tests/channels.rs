@@ -7,11 +7,12 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use actors::answer::Verdict;
-use actors::codes::{Decline, Outcome};
+use actors::channels::WINDOW;
+use actors::codes::{Decline, Outcome, Refusal};
 use actors::command::Command;
 use actors::shard_state::ShardState;
 use engine::core::Core;
-use engine::limits::{RESEND_MICROS, SWEEP_MICROS};
+use engine::limits::{ACTOR_JOBS, MAILBOX_JOBS, RESEND_MICROS, SWEEP_MICROS};
 use engine::mail::{Letter, Post};
 use engine::recovery;
 use ledger::account::AccountKind;
@@ -205,6 +206,94 @@ fn what_the_way_loses_or_doubles_is_sent_again_and_taken_once() {
     assert_eq!((balance(&cores, payer), balance(&cores, payee)), (3_500, 1_500));
     assert_eq!((cores[0].counters().taken, waiting(&cores)), (2, 0));
     assert!(cores[0].counters().resent > 0);
+}
+
+#[test]
+fn the_age_of_what_waits_is_shown_and_gone_when_it_has_arrived() {
+    // A cut between two halls that nobody noticed: the metric to be alarmed by stayed at zero.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    let (cut, letters) = (Arc::new(Mutex::new(true)), Arc::new(Mutex::new(Vec::new())));
+    core.set_post(Box::new(Cut { cut: Arc::clone(&cut), letters: Arc::clone(&letters) }));
+    submit(&mut core, [pay(4, payer, payee, 1_000)]);
+    settle(&mut core, RESEND_MICROS);
+    submit(&mut core, [pay(5, payer, payee, 500)]);
+    settle(&mut core, 2 * RESEND_MICROS);
+    settle(&mut core, 9 * RESEND_MICROS);
+    let facts = core.counters().mail;
+    assert_eq!((facts.waiting, facts.oldest_micros), (2, 8 * RESEND_MICROS), "by the older one");
+    *cut.lock().unwrap() = false;
+    for round in 10..20 {
+        settle(&mut core, round * RESEND_MICROS);
+        let came: Vec<_> = letters.lock().unwrap().drain(..).collect();
+        core.arrive(came, clock(round * RESEND_MICROS));
+    }
+    let facts = core.counters().mail;
+    assert_eq!((facts.waiting, facts.oldest_micros), (0, 0));
+}
+
+#[test]
+fn a_full_window_says_busy_and_drains_beside_a_full_mailbox() {
+    // One shard was away for an hour and its window full; when it was back, customers filled its mailbox
+    // and the money on its way found no place in it.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    let (cut, letters) = (Arc::new(Mutex::new(true)), Arc::new(Mutex::new(Vec::new())));
+    core.set_post(Box::new(Cut { cut: Arc::clone(&cut), letters: Arc::clone(&letters) }));
+    let window = usize::try_from(WINDOW).unwrap();
+    let mut told = Vec::new();
+    for few in (4..4 + WINDOW).collect::<Vec<_>>().chunks(ACTOR_JOBS) {
+        submit(&mut core, few.iter().map(|counter| pay(*counter, payer, payee, 1)));
+        told.extend(settle(&mut core, 10));
+    }
+    assert_eq!(told.iter().filter(|told| told.message.answer().verdict == APPLIED).count(), window);
+    submit(&mut core, [pay(4 + WINDOW, payer, payee, 1)]);
+    let told = settle(&mut core, 11);
+    assert_eq!(told[0].message.answer().verdict, Verdict::Refused(Refusal::Busy));
+
+    *cut.lock().unwrap() = false;
+    let mut at = 11;
+    while letters.lock().unwrap().is_empty() {
+        at += RESEND_MICROS;
+        settle(&mut core, at);
+    }
+    // Every place of the receiver's mailbox is taken, and one more is refused, when the letters come.
+    let home = shard_of(payee);
+    let strangers = (0_u32..).map(stranger).filter(|request| request.actor().shard(SHARDS) == home);
+    let mut jobs: Vec<_> = strangers.take(MAILBOX_JOBS + 1).map(|request| job(0, 7, request)).collect();
+    core.submit(&mut jobs);
+    let refused = std::mem::take(core.ready());
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].message.answer().verdict, Verdict::Refused(Refusal::Busy));
+    let mut answered = 0;
+    for _ in 0..100 {
+        let came: Vec<_> = letters.lock().unwrap().drain(..).collect();
+        core.arrive(came, clock(at));
+        core.turn(clock(at));
+        assert!(core.counters().taken > 0, "the letters are sent again only later");
+        answered += settle(&mut core, at).len();
+        at += RESEND_MICROS;
+        if waiting(std::slice::from_ref(&core)) == 0 {
+            break;
+        }
+    }
+    assert_eq!(answered, MAILBOX_JOBS);
+    submit(&mut core, [pay(5 + WINDOW, payer, payee, 1)]);
+    assert_eq!(settle(&mut core, at)[0].message.answer().verdict, APPLIED);
+    let cores = [core];
+    let sent = i64::try_from(WINDOW).unwrap();
+    assert_eq!((balance(&cores, payer), balance(&cores, payee)), (4_999 - sent, sent));
+    assert_eq!((cores[0].counters().taken, cores[0].counters().returned), (WINDOW, 0));
+}
+
+/// A look at a band that nobody opened, one of many.
+fn stranger(number: u32) -> actors::command::Request {
+    let [a, b, c, d] = number.to_le_bytes();
+    let mut request = request(DESK, u64::from(number) + 10_000, 1, Command::Balance);
+    request.tag = keys().tag(&[9, a, b, c, d, 6, 7]);
+    request
 }
 
 #[test]
