@@ -70,8 +70,12 @@ impl Layout {
 pub struct Held {
     /// In its mailbox.
     pub mailbox: usize,
+    /// Bytes that those hold beyond their fixed size.
+    pub bytes: usize,
     /// Set aside until their evidence comes.
     pub parked: usize,
+    /// Meant for another actor, until what they were sent on by is confirmed.
+    pub elsewhere: usize,
 }
 
 /// What a turn left behind.

@@ -7,7 +7,8 @@ pub const MAILBOX_JOBS: usize = 8_192;
 /// Of these, how many uploads and bulk may take: a quarter is left for customers at the bar.
 pub const BACKLOG_JOBS: usize = MAILBOX_JOBS / 4 * 3;
 
-/// Bytes that the jobs of one mailbox may hold beyond their fixed size (lines of long purchases).
+/// Bytes that the jobs of one mailbox may hold beyond their fixed size (lines of long sales,
+/// parts of a configuration).
 pub const MAILBOX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Of these, how many uploads and bulk may take.
@@ -17,7 +18,7 @@ pub const BACKLOG_BYTES: usize = MAILBOX_BYTES / 4 * 3;
 /// not fill it for all others.
 pub const ACTOR_JOBS: usize = 64;
 
-/// Jobs of one shard that wait for a record to be fetched.
+/// Jobs of one shard that wait for a record to be fetched, and as many that wait to be sent on.
 pub const PARKED_JOBS: usize = 1_024;
 
 /// How often a request is sent on, from a tag to its wallet or back: to a wallet that a stale entry named,

@@ -5,11 +5,11 @@ mod support;
 
 use actors::answer::Verdict;
 use actors::codes::{Outcome, Refusal};
-use actors::command::{AskedLine, Command, Request};
+use actors::command::{AskedLine, AskedLines, Command, Request};
 use engine::core::Core;
 use engine::job::{Job, Lane};
 use engine::limits::{ACTOR_JOBS, BACKLOG_BYTES, BACKLOG_JOBS, MAILBOX_BYTES, MAILBOX_JOBS, PARKED_JOBS};
-use ledger::ids::{DeviceNumber, RequestId, ShardId};
+use ledger::ids::{DeviceNumber, RequestId, ShardId, Version};
 use ledger::journal::Journal;
 use ledger::journal::memory::{Door, Memory};
 use support::*;
@@ -56,30 +56,57 @@ fn a_mailbox_takes_so_many_jobs_and_leaves_customers_their_quarter() {
     assert_eq!(settle(&mut core, 1).len(), MAILBOX_JOBS);
 }
 
+/// A command that holds more than its fixed size, as long as the wire lets it be.
+type Long = fn() -> Command;
+
+const LONG: [(&str, Long); 3] = [
+    ("purchase", || Command::Purchase { lines: lines(), amount: 650, confirmed: true }),
+    ("capture", || Command::Capture { hold: RequestId::new(1).unwrap(), lines: lines(), amount: 650 }),
+    ("stage_configuration", || {
+        let part = vec![7; 4_000].into_boxed_slice();
+        Command::StageConfiguration { version: Version::new(2).unwrap(), part: 0, bytes: part }
+    }),
+];
+
+fn lines() -> AskedLines {
+    std::iter::repeat_n(AskedLine { item: 1, quantity: 1, unit_price: 650 }, 64).collect()
+}
+
+/// What such a command holds elsewhere in memory, told by its own parts.
+fn weight(command: &Command) -> usize {
+    match command {
+        Command::Purchase { lines, .. } | Command::Capture { lines, .. } => {
+            lines.capacity() * size_of::<AskedLine>()
+        }
+        Command::StageConfiguration { bytes, .. } => bytes.len(),
+        _ => 0,
+    }
+}
+
 #[test]
-fn the_bytes_of_long_purchases_are_counted_too() {
-    // A few thousand requests of hundreds of lines each: within the count, and out of memory.
-    let lines = 200;
-    let memory = Memory::new();
-    let mut core = one_shard(&memory);
-    let line = AskedLine { item: 1, quantity: 1, unit_price: 650 };
-    let long = |band: u32| {
-        let lines = std::iter::repeat_n(line, lines).collect();
-        about(band, Command::Purchase { lines, amount: 650, confirmed: true })
-    };
-    let Command::Purchase { lines: held, .. } = long(0).command else { unreachable!() };
-    let each = held.capacity() * size_of::<AskedLine>();
-    let (backlog, all) = (BACKLOG_BYTES / each, MAILBOX_BYTES / each);
-    assert!(all < MAILBOX_JOBS);
-    let band = |at: usize| u32::try_from(at).unwrap();
-    core.submit(&mut jobs(Lane::Backlog, (0..band(backlog) + 4).map(long)));
-    assert_eq!(take(&mut core, BUSY), 4);
-    core.submit(&mut jobs(Lane::Live, (band(backlog) + 4..band(all) + 11).map(long)));
-    assert_eq!(take(&mut core, BUSY), 7);
-    // When they have been decided there is room again.
-    assert_eq!(settle(&mut core, 1).len(), all);
-    core.submit(&mut jobs(Lane::Backlog, (0..band(backlog)).map(long)));
-    assert_eq!(take(&mut core, BUSY), 0);
+fn the_bytes_of_every_long_command_are_counted_too() {
+    // A few thousand requests with all the lines that the wire allows: within the count, and out of memory.
+    // Captures weighed nothing here once.
+    for (name, command) in LONG {
+        let memory = Memory::new();
+        let mut core = one_shard(&memory);
+        let long = |band: u32| about(band, command());
+        let each = weight(&command());
+        let (backlog, all) = (BACKLOG_BYTES / each, MAILBOX_BYTES / each);
+        assert!(each > 0 && all < MAILBOX_JOBS, "{name}");
+        let band = |at: usize| u32::try_from(at).unwrap();
+        core.submit(&mut jobs(Lane::Backlog, (0..band(backlog) + 4).map(long)));
+        assert_eq!(take(&mut core, BUSY), 4, "{name}");
+        core.submit(&mut jobs(Lane::Live, (band(backlog) + 4..band(all) + 11).map(long)));
+        assert_eq!(take(&mut core, BUSY), 7, "{name}");
+        let held = core.held(ShardId(0)).unwrap();
+        assert_eq!((held.mailbox, held.bytes), (all, all * each), "{name}");
+        // When they have been decided there is room again.
+        assert_eq!(settle(&mut core, 1).len(), all, "{name}");
+        assert_eq!(core.held(ShardId(0)).unwrap().bytes, 0, "{name}");
+        core.submit(&mut jobs(Lane::Backlog, (0..band(backlog)).map(long)));
+        assert_eq!(take(&mut core, BUSY), 0, "{name}");
+    }
 }
 
 #[test]

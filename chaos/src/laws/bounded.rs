@@ -1,12 +1,12 @@
 //! L12: everything has a limit. Between two turns of a core nothing leaves a mailbox, so what it took
 //! in and did not refuse is what waits there: at most 64 of any one actor, and 8,192 of a shard. What a
-//! shard really holds is looked at after every step: jobs of parcels from other cores and jobs set
-//! aside for their evidence come to it without a batch of its own.
+//! shard really holds is looked at after every step: jobs of parcels from other cores, jobs set aside
+//! for their evidence and jobs that are to be sent on come to it without a batch of its own.
 
 use std::collections::BTreeMap;
 
 use engine::core::Held;
-use engine::limits::{ACTOR_JOBS, MAILBOX_JOBS, PARKED_JOBS};
+use engine::limits::{ACTOR_JOBS, MAILBOX_BYTES, MAILBOX_JOBS, PARKED_JOBS};
 use ledger::law::Law;
 
 use super::{Verdict, Violation};
@@ -56,9 +56,13 @@ impl Bounded {
 
 /// What a shard holds at any moment.
 pub fn held(shard: u16, held: Held) -> Verdict {
-    let Held { mailbox, parked } = held;
-    if mailbox > MAILBOX_JOBS || parked > PARKED_JOBS {
-        let what = format!("shard {shard} holds {mailbox} jobs, and {parked} that wait for evidence");
+    let Held { mailbox, bytes, parked, elsewhere } = held;
+    let full = mailbox > MAILBOX_JOBS || bytes > MAILBOX_BYTES;
+    if full || parked > PARKED_JOBS || elsewhere > PARKED_JOBS {
+        let what = format!(
+            "shard {shard} holds {mailbox} jobs with {bytes} bytes, {parked} that wait for evidence and \
+             {elsewhere} to be sent on"
+        );
         return Err(Violation::new(Law::Bounded, what));
     }
     Ok(())
@@ -79,9 +83,15 @@ mod tests {
 
     #[test]
     fn what_a_shard_holds_has_a_limit_wherever_it_came_from() {
-        let most = Held { mailbox: MAILBOX_JOBS, parked: PARKED_JOBS };
+        let most =
+            Held { mailbox: MAILBOX_JOBS, bytes: MAILBOX_BYTES, parked: PARKED_JOBS, elsewhere: PARKED_JOBS };
         assert_eq!(held(0, most), Ok(()));
-        for more in [Held { mailbox: MAILBOX_JOBS + 1, ..most }, Held { parked: PARKED_JOBS + 1, ..most }] {
+        for more in [
+            Held { mailbox: MAILBOX_JOBS + 1, ..most },
+            Held { bytes: MAILBOX_BYTES + 1, ..most },
+            Held { parked: PARKED_JOBS + 1, ..most },
+            Held { elsewhere: PARKED_JOBS + 1, ..most },
+        ] {
             assert_eq!(held(0, more).unwrap_err().law, Law::Bounded);
         }
     }

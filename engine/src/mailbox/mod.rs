@@ -46,6 +46,11 @@ impl Mailbox {
         self.live.len() + self.backlog.len()
     }
 
+    /// Bytes that those hold beyond their fixed size, counted anew.
+    pub(crate) fn bytes(&self) -> usize {
+        self.live.iter().chain(self.backlog.iter()).map(spilled).sum()
+    }
+
     /// Whether none waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
@@ -144,13 +149,30 @@ impl Mailbox {
     }
 }
 
-/// Bytes a job holds outside the queue itself.
+/// Bytes a job holds outside the queue itself. Every command is named: one that carries more than its
+/// fixed size must not be counted as nothing.
 fn spilled(job: &Job) -> usize {
     match &job.request.command {
-        Command::Purchase { lines, .. } if lines.spilled() => {
+        Command::Purchase { lines, .. } | Command::Capture { lines, .. } if lines.spilled() => {
             lines.capacity() * size_of::<actors::command::AskedLine>()
         }
         Command::StageConfiguration { bytes, .. } => bytes.len(),
-        _ => 0,
+        Command::Purchase { .. }
+        | Command::Capture { .. }
+        | Command::Open
+        | Command::TopUp { .. }
+        | Command::Void { .. }
+        | Command::Transfer { .. }
+        | Command::Pair { .. }
+        | Command::BlockTag
+        | Command::UnblockTag
+        | Command::Authorise { .. }
+        | Command::ReleaseHold { .. }
+        | Command::SetAllowance { .. }
+        | Command::PayOut { .. }
+        | Command::AdoptConfiguration { .. }
+        | Command::Balance
+        | Command::Cancel
+        | Command::Lookup => 0,
     }
 }

@@ -23,6 +23,11 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
+    /// How many jobs wait to be sent on.
+    pub(super) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// All jobs, when the shard loses its state; what it would have told is forgotten.
     pub(super) fn drain(&mut self) -> Vec<Job> {
         self.news.clear();
@@ -34,7 +39,7 @@ impl Shard {
     /// Sends a job on to another actor.
     pub(super) fn send_on(&mut self, job: &Job, actor: WalletNumber, step: &mut Step<'_>) {
         let Some(state) = &self.state else { return };
-        if job.ways >= MAX_WAYS || self.elsewhere.jobs.len() >= PARKED_JOBS {
+        if job.ways >= MAX_WAYS || self.elsewhere.len() >= PARKED_JOBS {
             return self.refuse(job, Refusal::Busy, step);
         }
         let mut job = job.clone();

@@ -169,7 +169,12 @@ impl Shard {
 
     /// What waits here.
     pub(crate) fn held(&self) -> Held {
-        Held { mailbox: self.mailbox.len(), parked: self.parked.len() }
+        Held {
+            mailbox: self.mailbox.len(),
+            bytes: self.mailbox.bytes(),
+            parked: self.parked.len(),
+            elsewhere: self.elsewhere.len(),
+        }
     }
 
     /// Whether it could do something now.
