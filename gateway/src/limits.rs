@@ -100,3 +100,32 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The maker of a terminal that was cut off found no word of why in the document that he had.
+    #[test]
+    fn the_specification_tells_the_limits_that_a_terminal_meets() {
+        let limits = Limits::default();
+        let seconds = |micros: u64| usize::try_from(micros / SECOND).unwrap();
+        let expected = [
+            ("connections of a thread", limits.connections),
+            ("requests in flight of a thread", usize::try_from(limits.loop_in_flight).unwrap()),
+            ("unfinished frames of a thread, bytes in total", limits.partial_bytes),
+            ("answers waiting for one terminal, bytes", limits.pause_bytes),
+            ("seconds in which it takes none of them", seconds(limits.slow_reader)),
+            ("seconds to close after the server's last byte", seconds(limits.linger)),
+        ];
+        let table = include_str!("../wire/SPEC.md").split("<!-- limits of the server -->\n").nth(1).unwrap();
+        let rows = table.lines().take_while(|line| line.starts_with('|')).skip(2);
+        let found: Vec<(&str, usize)> = rows
+            .map(|row| {
+                let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+                (cells[0], cells[1].parse().unwrap())
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+}
