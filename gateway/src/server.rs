@@ -56,6 +56,16 @@ pub enum ServeError {
     /// The directory or its key.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// A loop without a shard would serve connections of whose wallets it has none.
+    #[error(
+        "{loops} loops were asked for and the ledger has {shards} shards: start it with --loops {shards} or fewer"
+    )]
+    Loops {
+        /// As many were asked for.
+        loops: u16,
+        /// As many there are.
+        shards: u16,
+    },
     /// Threads, descriptors.
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
@@ -174,6 +184,10 @@ impl Data {
     }
 
     fn parts(&self, mut node: Node) -> Result<Vec<Part>, ServeError> {
+        let (loops, shards) = (self.config.loops.max(1), node.count());
+        if loops > shards {
+            return Err(ServeError::Loops { loops, shards });
+        }
         let parts = SharedParts {
             keys: self.directory.keys_named(node.key_id)?,
             ledger: node.ledger,
@@ -183,12 +197,9 @@ impl Data {
             shards: node.count(),
         };
         let log = node.log.clone();
-        let wakes = (0..self.config.loops.max(1)).map(|_| Wake::new()).collect::<Result<Vec<_>, _>>()?;
+        let wakes = (0..loops).map(|_| Wake::new()).collect::<Result<Vec<_>, _>>()?;
         let rings: Vec<_> = wakes.iter().map(Wake::waker).collect();
         let running = node.run(&rings, (self.time)());
-        // No more loops than shards.
-        let loops = u16::try_from(running.cores.len()).unwrap_or(u16::MAX);
-        let wakes = wakes[..running.cores.len()].to_vec();
         let shared = Arc::new(Shared::new(parts, self.config.limits, loops));
         // From here on: a loop that hangs before its first round is one too.
         (0..loops).for_each(|number| shared.set_beat(number, (self.time)().mono.0));

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use gateway::server::{Config, ServeError, Server};
 use support::server::{Terminal, config, founded, lager, start, uid};
-use support::{BAR, DESK};
+use support::{BAR, DESK, SHARDS};
 use wire::{FrameKind, Outcome, Request};
 
 fn get(address: SocketAddr, path: &str) -> String {
@@ -54,6 +54,16 @@ fn one_directory_has_one_server() {
     assert!(matches!(error, ServeError::Node(_)), "{error}");
     server.stop().unwrap();
     start(parent.path(), 1).stop().unwrap();
+}
+
+/// An operator who asked for 64 threads got as many as there were shards, and nobody told him.
+#[test]
+fn more_loops_than_shards_are_refused_with_the_number_there_are() {
+    let parent = founded();
+    let error = Server::start(config(parent.path(), SHARDS + 1), |_| {}).err().unwrap();
+    assert!(matches!(error, ServeError::Loops { shards: SHARDS, .. }), "{error}");
+    assert!(error.to_string().contains(&format!("--loops {SHARDS} or fewer")), "{error}");
+    start(parent.path(), SHARDS).stop().unwrap();
 }
 
 #[test]
