@@ -5,4 +5,4 @@
 mod measure;
 pub mod table;
 
-pub use measure::{Scale, group_names, measure};
+pub use measure::{Scale, groups_of, measure};

@@ -184,10 +184,7 @@ fn run_profile(
 }
 
 fn run_bars(args: &BarsArgs) -> Result<ExitCode> {
-    let known = bars::group_names();
-    if let Some(name) = args.only.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(LoadError::Arguments(format!("no bar {name}; there are {}", known.join(", "))));
-    }
+    let groups = bars::groups_of(&args.only)?;
     let fanfare = fanfare(&args.server, Festival::new(Size::FULL, Rules::DEEP))?;
     let scale = bars::Scale { runs: args.runs, ..bars::Scale::FULL }.part(args.scale);
     let parameters = [
@@ -198,8 +195,7 @@ fn run_bars(args: &BarsArgs) -> Result<ExitCode> {
     ];
     let bench = open_run(&args.run, "bars", "Fanfare: what must be reached", &parameters)?;
     let mut bar = progress::Bar::new();
-    for name in known.iter().filter(|name| args.only.is_empty() || args.only.iter().any(|only| only == *name))
-    {
+    for name in groups {
         let result = bars::measure(&bench, &fanfare, name, scale, &mut bar);
         if let Err(error) = result {
             bar.finish();

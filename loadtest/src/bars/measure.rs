@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::table::BARS;
+use super::table::{BARS, BarSpec};
 use crate::driver::{Driver, Load, Measured, Progress, Until};
 use crate::error::{LoadError, Result};
 use crate::festival_file::{Festival, Item};
@@ -64,11 +64,25 @@ impl Scale {
     }
 }
 
-/// The names that `--only` takes: one for each set of lanes.
-pub fn group_names() -> Vec<&'static str> {
+/// The names of the sets of lanes, in their order.
+fn group_names() -> Vec<&'static str> {
     let mut names: Vec<&str> = BARS.iter().map(|spec| spec.lanes).collect();
     names.dedup();
     names
+}
+
+/// The sets of lanes that make what `--only` names: sets, or lines of the table. All where it names nothing.
+pub fn groups_of(only: &[String]) -> Result<Vec<&'static str>> {
+    let named = |spec: &BarSpec, name: &String| spec.lanes == name.as_str() || spec.name == name.as_str();
+    if let Some(name) = only.iter().find(|name| !BARS.iter().any(|spec| named(spec, name))) {
+        let lines: Vec<&str> = BARS.iter().map(|spec| spec.name).collect();
+        return Err(LoadError::Arguments(format!("no bar {name}; there are {}", lines.join(", "))));
+    }
+    let wanted = |lanes: &&str| {
+        let mine = BARS.iter().filter(|spec| spec.lanes == *lanes);
+        only.is_empty() || mine.into_iter().any(|spec| only.iter().any(|name| named(spec, name)))
+    };
+    Ok(group_names().into_iter().filter(wanted).collect())
 }
 
 /// Measures one set of lanes.
@@ -426,6 +440,19 @@ mod tests {
         let names = group_names();
         assert_eq!(names.len(), 13);
         assert_eq!(names.iter().filter(|name| **name == "open-2000").count(), 1);
+    }
+
+    /// Who asked for a line that fell short, by the name that the table prints, was told that there is no such bar.
+    #[test]
+    fn every_name_that_the_table_prints_can_be_asked_for() {
+        let of = |names: &[&str]| groups_of(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        for spec in &BARS {
+            assert_eq!(of(&[spec.name]).unwrap(), [spec.lanes], "{}", spec.name);
+        }
+        assert_eq!(of(&["channels", "open-2000 p50", "open-2000"]).unwrap(), ["open-2000", "transfers"]);
+        assert_eq!(of(&[]).unwrap(), group_names());
+        let unknown = of(&["bulk", "open-2000 p42"]).unwrap_err().to_string();
+        assert!(unknown.contains("open-2000 p42") && unknown.contains("channels"), "{unknown}");
     }
 
     #[test]

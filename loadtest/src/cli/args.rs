@@ -146,7 +146,7 @@ pub struct BarsArgs {
     pub run: RunArgs,
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Only this bar; may be given several times
+    /// Only this bar, by a line of the table or the name that lines of one measurement share; may be given several times
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Also write the table as JSON

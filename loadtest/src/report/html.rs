@@ -340,6 +340,75 @@ fn facts(out: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rawlog::tests::{facts, intervals, lane};
+    use crate::rawlog::{RunWriter, read};
+    use crate::report::compute;
+
+    /// The page of a small run of the profile, from its raw log.
+    fn festival() -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let log = RunWriter::create(dir.path(), &facts("festival")).unwrap();
+        for part in ["echo", "append-4k"] {
+            log.lane(&lane("festival", part, Role::Limit, 1), &intervals()).unwrap();
+        }
+        let mut measured = lane("festival", "server", Role::Measured, 1);
+        measured.declines_planned = true;
+        log.lane(&measured, &intervals()).unwrap();
+        log.verify("festival", "{\"exit\": 0, \"said\": {\"records\": 12}}").unwrap();
+        page(&compute(&read(dir.path()).unwrap()).unwrap())
+    }
+
+    /// The figure with this heading, which must be there.
+    fn figure_of<'a>(page: &'a str, title: &str) -> &'a str {
+        let found = page.split(&format!("<figure><h2>{}</h2>", escape(title))).nth(1);
+        found.unwrap_or_else(|| panic!("no figure {title}")).split("</figure>").next().unwrap()
+    }
+
+    /// The page that an organiser is shown could lose its plots and nothing but a person would have noticed.
+    #[test]
+    fn the_page_of_a_profile_has_its_plots_and_the_verdict_on_the_journal() {
+        let page = festival();
+        for (title, label, words) in [
+            ("Throughput", "Throughput over time", &["answered", "taps per second"][..]),
+            ("Latency", "Latency over time", &["p50", "p99", "p99.9", "seconds"]),
+            (
+                "Declines and refusals",
+                "Declines and refusals by reason",
+                &["insufficient funds", "30 declined"],
+            ),
+            (
+                "How much: beside the machine's own limits",
+                "Rates beside the machine's own limits",
+                &["Fanfare", "bare echo", "disk: 4 KiB append + flush"],
+            ),
+            (
+                "How fast: beside the machine's own limits",
+                "Times beside the machine's own limits",
+                &["Fanfare p50", "bare echo p99", "disk: 4 KiB append + flush p99"],
+            ),
+        ] {
+            let figure = figure_of(&page, title);
+            assert!(figure.contains("<svg") && figure.contains(&escape(label)), "{title}: {figure}");
+            assert!(words.iter().all(|word| figure.contains(word)), "{title}: {figure}");
+        }
+        for (title, lines) in [("Throughput", 1), ("Latency", 3)] {
+            let drawn = |line: &u32| figure_of(&page, title).contains(&format!("<path class=\"line c{line}"));
+            assert!((1..=lines).all(|line| drawn(&line)) && !drawn(&(lines + 1)), "{title}");
+        }
+        assert!(page.contains("<div class=\"big\">yes</div><div class=\"what\">journal verified</div>"));
+        assert!(page.contains("Journal: festival <span class=\"chip good\">verified</span>"));
+    }
+
+    /// A report is sent by mail and opened years later: it must be whole without a network.
+    #[test]
+    fn the_page_loads_nothing_and_runs_nothing() {
+        let page = festival().to_lowercase();
+        for load in
+            ["<script", "src=", "url(", "<link", "http://", "https://", "@import", "<iframe", "onload"]
+        {
+            assert!(!page.contains(load), "the page holds {load}");
+        }
+    }
 
     #[test]
     fn dates_are_right_over_leap_days() {
