@@ -23,7 +23,7 @@ enum Command {
         /// How many seeds.
         #[arg(long, default_value_t = 20)]
         seeds: u64,
-        /// The first seed; with `--seeds 1` its trace is printed if it fails.
+        /// The first seed. For one that fails the command that prints its trace is said.
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Prints every line of the trace.
