@@ -109,6 +109,35 @@ fn a_revoked_device_is_refused_on_its_open_connection_and_not_welcomed_again() {
     server.stop().unwrap();
 }
 
+/// The queue is long and a second terminal is unpacked: it could not sell before the server was started anew.
+#[test]
+fn a_device_enrolled_while_the_server_runs_is_welcomed_and_sells() {
+    const NEW: u32 = 6;
+    for loops in [1, 2] {
+        let parent = founded();
+        let server = start(parent.path(), loops);
+        let mut desk = desk(&server);
+        let (_, kind, body) = Terminal::connect(&server, NEW);
+        let refused = wire::Fault::parse(&body).unwrap().code;
+        assert_eq!((kind, refused), (FrameKind::Fault, Refusal::Unauthenticated.number()));
+        let bar = "[[devices]]\nnumber = 2\n";
+        let enrolled =
+            format!("[[devices]]\nnumber = {NEW}\ntill = 1\nroles = [\"sell\"]\n\n[[devices]]\nnumber = 2\n");
+        let (outcome, shown) = applied(&server, OFFICE, &file(&[(bar, &enrolled)])).unwrap();
+        assert!(matches!(outcome, Applied::InForce(now, _) if now == version(2)), "{outcome:?}");
+        assert!(shown.contains("device 6"), "{shown}");
+        assert_eq!(desk.noticed(), Notice::Configuration(2));
+        let (mut new, welcome) = Terminal::welcomed(&server, NEW);
+        assert_eq!(welcome.configuration, 2);
+        assert_eq!(new.fetch(What::Own).1.map(|own| (own.till, own.items.len())), Some((1, 2)));
+        assert_eq!(new.outcome(Request::purchase(new.id(1), uid(1), &lager(650))), Outcome::Applied);
+        // It may do what its role says and nothing else.
+        let refused = Outcome::Refused(Refusal::NotYourRole);
+        assert_eq!(new.outcome(Request::top_up(new.id(2), uid(1), 500, Tender::Cash)), refused);
+        server.stop().unwrap();
+    }
+}
+
 /// Rain: nothing is sold until it is over, and what was just charged can be given back.
 #[test]
 fn a_paused_festival_takes_no_money_and_gives_it_back() {

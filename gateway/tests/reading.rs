@@ -249,6 +249,39 @@ fn a_forged_expiry_is_not_decided_again() {
     assert!(!same && text.contains("decided again: nothing: "), "{text}");
 }
 
+/// Money between two shards stood still, and the command to find it showed nothing, or the wrong one.
+#[test]
+fn the_channels_are_shown_with_what_is_on_its_way_and_since_when() {
+    let mut site = Site::with_everything();
+    let far = (2..10).find(|band| site.shard_of(*band) != site.shard_of(1)).unwrap();
+    for band in [1, far] {
+        site.tap(DESK, band, Command::Open);
+    }
+    site.tap(DESK, 1, cash(2_000));
+    let rows = |site: &Site| -> Vec<Vec<String>> {
+        let text = inspect::text(site.dir(), |args| args.channels = true).unwrap();
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+        text.lines().map(words).collect()
+    };
+    let heads = "from to sent acknowledged taken on the way oldest on its way";
+    let pay = Command::Transfer { payee: site.wallet(far), amount: 100 };
+    site.write();
+    assert_eq!(rows(&site).iter().map(|row| row.join(" ")).collect::<Vec<_>>(), [heads]);
+    site.tap(DESK, 1, pay.clone());
+    site.deliver();
+    site.tap(DESK, 1, pay);
+    site.close();
+    let (from, to) = (site.shard_of(1), site.shard_of(far));
+    let second = site.history(from).last().unwrap().at;
+    // Two sent, none acknowledged, one taken, one on its way since the second one.
+    let (seconds, micros) = (second.0 / 1_000_000, second.0 % 1_000_000);
+    let [minutes, seconds] = [seconds / 60 % 60, seconds % 60];
+    let shown = rows(&site);
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert_eq!(shown[1][..6], [from, to, 2, 0, 1, 1].map(|number| number.to_string()));
+    assert!(shown[1][6].ends_with(&format!(":{minutes:02}:{seconds:02}.{micros:06}Z")), "{shown:?}");
+}
+
 #[test]
 fn inspect_shows_what_is_asked_for_and_no_more() {
     let mut site = Site::new();
