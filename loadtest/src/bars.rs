@@ -4,5 +4,6 @@
 
 mod measure;
 pub mod table;
+mod watched;
 
 pub use measure::{Scale, groups_of, measure};

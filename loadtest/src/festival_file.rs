@@ -3,7 +3,7 @@
 //! Must never: differ between the file and the tester's own picture: both come from one description.
 //! Laws: none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -98,6 +98,8 @@ pub struct Festival {
     vendors: Vec<u32>,
     // Prices that differ from what the catalogue begins with, by item.
     changed: BTreeMap<u32, u32>,
+    // Devices that may do nothing any more.
+    revoked: BTreeSet<u32>,
 }
 
 /// Zipf's exponent for the vendors' shares of all sales: the busiest of 200 bars sells about 7 % of everything.
@@ -132,7 +134,8 @@ const VAT: [&str; 3] = ["20", "10", "5.5"];
 impl Festival {
     /// A festival of this size under these rules, number 1.
     pub fn new(size: Size, rules: Rules) -> Self {
-        Self { id: 1, size, rules, vendors: tills_of_vendors(size), changed: BTreeMap::new() }
+        let vendors = tills_of_vendors(size);
+        Self { id: 1, size, rules, vendors, changed: BTreeMap::new(), revoked: BTreeSet::new() }
     }
 
     /// Item `nth` of a vendor (vendors count from 1, items from 0).
@@ -149,6 +152,14 @@ impl Festival {
     pub fn repriced(&self, item: u32, price: u32) -> Self {
         let mut other = self.clone();
         other.changed.insert(item, price);
+        other
+    }
+
+    /// The same festival in which one more device is revoked.
+    #[must_use]
+    pub fn revoking(&self, device: u32) -> Self {
+        let mut other = self.clone();
+        other.revoked.insert(device);
         other
     }
 
@@ -245,7 +256,8 @@ impl Festival {
     fn write_devices(&self, out: &mut String) -> std::fmt::Result {
         for nth in 0..self.size.sellers {
             let Device { number, till, .. } = self.seller(nth);
-            writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = [\"sell\"]\n")?;
+            let revoked = if self.revoked.contains(&number) { "revoked = true\n" } else { "" };
+            writeln!(out, "[[devices]]\nnumber = {number}\ntill = {till}\nroles = [\"sell\"]\n{revoked}")?;
         }
         for nth in 0..self.size.desks {
             let Device { number, till, .. } = self.desk(nth);
@@ -342,6 +354,18 @@ mod tests {
         let (before, after) = (festival.to_toml(), other.to_toml());
         let changed: Vec<_> = before.lines().zip(after.lines()).filter(|(one, other)| one != other).collect();
         assert_eq!((before.lines().count(), changed.len()), (after.lines().count(), 1), "{changed:?}");
+    }
+
+    #[test]
+    fn revoked_devices_stay_in_the_file_and_nobody_else_changes() {
+        let festival = Festival::new(Size::SMALL, Rules::USUAL);
+        let revoking = festival.revoking(festival.seller(3).number).revoking(festival.seller(5).number);
+        let (before, after) = (tables(&festival.to_toml()), tables(&revoking.to_toml()));
+        assert_eq!(before.len(), after.len());
+        let changed: Vec<_> = before.iter().zip(&after).filter(|(one, other)| one != other).collect();
+        let numbers: Vec<_> = changed.iter().map(|(_, (_, fields))| fields["number"].as_str()).collect();
+        assert_eq!(numbers, ["4", "6"]);
+        assert!(changed.iter().all(|(_, (_, fields))| fields["revoked"] == "true"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Laws: none.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -153,6 +153,61 @@ pub fn output(command: &mut Command) -> Result<(i32, String, String)> {
     Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
 }
 
+/// What a command that asked something came to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed after it was answered; everything, if it never asked.
+    pub out: String,
+    /// What it printed to the other stream.
+    pub err: String,
+    /// Whether it asked.
+    pub asked: bool,
+}
+
+/// Runs a command to its end and gives it `answer` where it prints `question`; `answering` is called just before.
+pub fn answered(
+    command: &mut Command,
+    question: &str,
+    answer: &str,
+    answering: impl FnOnce(),
+) -> Result<Asked> {
+    let program = name(command);
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child =
+        piped.spawn().map_err(|source| LoadError::Process(format!("can't start {program}: {source}")))?;
+    let broken = |source| LoadError::Process(format!("can't talk to {program}: {source}"));
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let (mut bytes, mut asked) = (Vec::new(), false);
+    if let (Some(mut stdin), Some(mut stdout)) = (stdin, stdout) {
+        let mut chunk = [0; 4_096];
+        while !asked {
+            let length = stdout.read(&mut chunk).map_err(broken)?;
+            if length == 0 {
+                break;
+            }
+            bytes.extend_from_slice(chunk.get(..length).unwrap_or_default());
+            asked = bytes.ends_with(question.as_bytes());
+        }
+        if asked {
+            bytes.clear();
+            answering();
+            stdin.write_all(answer.as_bytes()).map_err(broken)?;
+        }
+        drop(stdin);
+        stdout.read_to_end(&mut bytes).map_err(broken)?;
+    }
+    let output = child.wait_with_output().map_err(broken)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Asked {
+        code: output.status.code().unwrap_or(-1),
+        out: text(&bytes),
+        err: text(&output.stderr),
+        asked,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,5 +253,18 @@ mod tests {
     fn output_has_code_and_both_streams() {
         let (code, out, err) = output(&mut shell("echo a; echo b >&2; exit 4")).unwrap();
         assert_eq!((code, out.as_str(), err.as_str()), (4, "a\n", "b\n"));
+    }
+
+    /// The time from the organiser's yes would have begun with a command that never asked for it.
+    #[test]
+    fn a_question_is_answered_once_it_is_asked() {
+        let mut answers = 0;
+        let script = "echo first; printf 'sure? '; read yes; echo $yes; echo no >&2; exit 3";
+        let asked = answered(&mut shell(script), "sure? ", "y\n", || answers += 1).unwrap();
+        let (out, err) = ("y\n".to_owned(), "no\n".to_owned());
+        assert_eq!(asked, Asked { code: 3, out, err, asked: true });
+        let silent = answered(&mut shell("echo nothing differs"), "sure? ", "y\n", || answers += 1).unwrap();
+        assert_eq!((silent.out.as_str(), silent.asked), ("nothing differs\n", false));
+        assert_eq!(answers, 1);
     }
 }

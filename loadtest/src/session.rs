@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::clock::Clock;
 use crate::driver::{Driver, Load, Measured, Pace, Progress, Until};
 use crate::error::{LoadError, Result};
 use crate::festival_file::Festival;
@@ -16,7 +17,7 @@ use crate::http;
 use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
 use crate::limits::writes::Writes;
 use crate::num::{SECOND_NS, to_f64, to_u64};
-use crate::process::{HTTP, LISTENING, Server, output};
+use crate::process::{Asked, HTTP, LISTENING, Server, answered, output};
 use crate::traffic::{Mixed, Prepare, Sales, Step, Transfers, Wallets};
 
 /// Desks that prepare wallets at the same time, each on its own connection.
@@ -68,19 +69,27 @@ impl Fanfare {
         Server::start(&mut command, &[LISTENING, HTTP], log)
     }
 
-    /// Brings a festival into force over the wire, as the organiser does; returns the milliseconds after which the
-    /// command says that it was in force in every shard.
-    pub fn apply(&self, server: SocketAddr, festival: &Festival, file: &Path) -> Result<u64> {
+    /// Brings a festival into force over the wire, as the organiser does: looks at what differs, and says yes.
+    pub fn apply(
+        &self,
+        server: SocketAddr,
+        festival: &Festival,
+        file: &Path,
+        clock: Clock,
+    ) -> Result<InForce> {
         festival.save(file)?;
         let mut command = Command::new(&self.binary);
-        command.args(["festival", "apply"]).arg(file).arg("--yes");
+        command.args(["festival", "apply"]).arg(file);
         command.arg("--server").arg(server.to_string());
         command.arg("--device").arg(festival.office().number.to_string());
-        let (code, out, err) = output(&mut command)?;
-        let said = format!("{} {}", out.trim(), err.trim());
-        adopted_after(&out).filter(|_| code == 0).ok_or_else(|| {
+        let mut agreed_ns = 0;
+        let Asked { code, out, err, .. } = answered(&mut command, AGREE, "y\n", || agreed_ns = clock.now())?;
+        let known_ns = clock.now();
+        let millis = adopted_after(&out).filter(|_| code == 0).ok_or_else(|| {
+            let said = format!("{} {}", out.trim(), err.trim());
             LoadError::Process(format!("fanfare festival apply ended with {code}: {}", said.trim()))
-        })
+        })?;
+        Ok(InForce { agreed_ns, millis, known_ns })
     }
 
     /// What `fanfare verify --json` says about the ledger in `dir`, with its exit code.
@@ -89,6 +98,20 @@ impl Fanfare {
         let said = serde_json::from_str(&out).unwrap_or_else(|_| json!(format!("{out}{err}")));
         Ok(json!({ "exit": code, "said": said }))
     }
+}
+
+/// What the command asks before it changes anything.
+const AGREE: &str = "bring this into force? [y/N] ";
+
+/// A configuration that came into force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InForce {
+    /// When the organiser said yes.
+    pub agreed_ns: u64,
+    /// Milliseconds from then until it was in force in every shard, as the command says.
+    pub millis: u64,
+    /// When the command had said so.
+    pub known_ns: u64,
 }
 
 /// The milliseconds in "version 2 is in force in every shard, after 34 ms".

@@ -9,15 +9,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::table::{BARS, BarSpec};
+use super::watched::Watched;
 use crate::driver::{Driver, Load, Measured, Progress, Until};
 use crate::error::{LoadError, Result};
 use crate::festival_file::{Festival, Item};
 use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
 use crate::limits::disk::DiskLane;
 use crate::machine::{CpuTicks, device_bytes, resident_bytes};
-use crate::num::{SECOND_NS, count, to_f64, to_u64};
+use crate::num::{MILLI_NS, SECOND_NS, count, to_f64, to_u64};
 use crate::rawlog::LaneFacts;
-use crate::session::{Fanfare, SentOff, Session, Sold};
+use crate::session::{Fanfare, InForce, SentOff, Session, Sold};
 
 /// Cash on each wallet, in minor units: enough for thousands of sales.
 const DEEP_TOP_UP: i64 = 10_000_000;
@@ -108,6 +109,7 @@ pub fn measure(
         "transfers" => work.transfers(),
         "mixed" => work.mixed(),
         "adopt" => work.adopt(),
+        "adopt-full" => work.adopt_full(),
         _ => Err(LoadError::Arguments(format!("no bar {name}; there are {}", group_names().join(", ")))),
     }
 }
@@ -376,20 +378,18 @@ impl<'a> Work<'a, '_> {
                 let order = scope.spawn(|| {
                     // The terminals have found their rhythm by then.
                     thread::sleep(Duration::from_nanos(length_ns / 4));
-                    let millis = fanfare.apply(server, &changed, &file)?;
-                    Ok::<_, LoadError>((millis, clock.now()))
+                    fanfare.apply(server, &changed, &file, clock)
                 });
                 (session.sell(&mut driver, &shape, &shape.load(), progress), order.join())
             });
             let Sold { measured, writes } = sold?;
-            let (millis, at_ns) = adopted
-                .map_err(|_| LoadError::Process("the thread of an application broke".to_owned()))??;
+            let InForce { millis, known_ns, .. } = adopted.map_err(|_| broken_thread("an application"))??;
             let mut facts = name.facts(&format!("{}, one change of a price", shape.words()), &measured);
             // The organiser's command takes processor time from the tester: a tap may leave late, none may be left out.
             facts.load_beside = true;
             facts.values = values([("adopted_ms", millis)]);
             facts.values.extend(writes.values());
-            if at_ns > measured.ended_ns {
+            if known_ns > measured.ended_ns {
                 facts.invalid.push("the load ended before the change was in force".to_owned());
             }
             self.bench.log.lane(&facts, &measured.intervals)?;
@@ -398,6 +398,58 @@ impl<'a> Work<'a, '_> {
         drop(driver);
         self.end(session, "adopt").map(drop)
     }
+
+    /// The same beside a closed loop as hard as it goes: each run revokes one more device, whose connection was open
+    /// before and stays open, and which asks until no shard serves it any more.
+    fn adopt_full(&mut self) -> Result<()> {
+        let mut session = self.session("adopt-full", 1)?;
+        let length_ns = self.scale.length_ns.max(SECOND_NS) * 3;
+        let shape = Shape::closed(4_096, 1, 1, length_ns);
+        let mut driver = session.sellers(&shape)?;
+        let file = self.bench.data.join("adopt-full-changed.toml");
+        let (fanfare, clock) = (self.fanfare, self.bench.clock);
+        let mut changed = fanfare.festival.clone();
+        for run in 1..=self.scale.runs {
+            let name = LaneName::measured("adopt-full", "server", run);
+            self.progress.stage(&name.words());
+            let device = changed.seller(shape.connections + run - 1).number;
+            changed = changed.revoking(device);
+            let server = session.address()?;
+            let terminal = (server, changed.id, device);
+            let watched = Watched::connect(terminal, clock, |wallet| session.wallets.uid(wallet))?;
+            let (progress, changed, file) = (&mut *self.progress, &changed, &file);
+            let (sold, adopted, refused) = thread::scope(|scope| {
+                let order = scope.spawn(|| {
+                    thread::sleep(Duration::from_nanos(length_ns / 4));
+                    fanfare.apply(server, changed, file, clock)
+                });
+                let watched = scope.spawn(|| watched.run());
+                (session.sell(&mut driver, &shape, &shape.load(), progress), order.join(), watched.join())
+            });
+            let Sold { measured, writes } = sold?;
+            let InForce { agreed_ns, millis, known_ns } =
+                adopted.map_err(|_| broken_thread("an application"))??;
+            let refused_ns = refused.map_err(|_| broken_thread("the watched device"))??;
+            let what = format!("{}, one device revoked", shape.words());
+            let mut facts = name.facts(&what, &measured);
+            facts.load_beside = true;
+            facts.values = values([("adopted_ms", millis)]);
+            let revoked = to_f64(refused_ns.saturating_sub(agreed_ns)) / to_f64(MILLI_NS);
+            facts.values.insert("revoked_ms".to_owned(), revoked);
+            facts.values.extend(writes.values());
+            if known_ns.max(refused_ns) > measured.ended_ns {
+                facts.invalid.push("the load ended before the change was in force".to_owned());
+            }
+            self.bench.log.lane(&facts, &measured.intervals)?;
+            self.bench.same_writes(&name, writes, self.progress)?;
+        }
+        drop(driver);
+        self.end(session, "adopt-full").map(drop)
+    }
+}
+
+fn broken_thread(whose: &str) -> LoadError {
+    LoadError::Process(format!("the thread of {whose} broke"))
 }
 
 /// An item of a vendor that has none of these tills.
@@ -438,7 +490,7 @@ mod tests {
     #[test]
     fn each_bar_belongs_to_a_group_that_can_be_measured_by_name() {
         let names = group_names();
-        assert_eq!(names.len(), 13);
+        assert_eq!(names.len(), 14);
         assert_eq!(names.iter().filter(|name| **name == "open-2000").count(), 1);
     }
 
