@@ -27,7 +27,7 @@ fn fill(draft: &mut Draft, world: &World, records: &[Record]) -> usize {
 fn encode(c: &mut Criterion) {
     let mut world = World::new(WALLETS).expect("a funded world");
     let mut draft = Draft::new(LEDGER, ShardId(0), Epoch(1));
-    let mut group = c.benchmark_group("encode");
+    let mut group = c.benchmark_group("a_purchase_takes_at_most_200_bytes");
     for lines in [1, 3] {
         let requests = world.purchases(8_192, WALLETS, lines).expect("requests");
         let records: Vec<_> = requests.iter().map(|request| world.record(request).expect("a sale")).collect();
@@ -35,7 +35,7 @@ fn encode(c: &mut Criterion) {
         assert!(count < records.len(), "the block is not full");
         println!("{lines} lines: {} bytes a record in a full block of {count}", draft.sealed_len() / count);
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_function(BenchmarkId::new("a full block of purchases, lines each", lines), |b| {
+        group.bench_function(BenchmarkId::new("encode a full block of purchases, lines each", lines), |b| {
             b.iter(|| fill(&mut draft, &world, &records));
         });
     }

@@ -21,11 +21,11 @@ fn apply(c: &mut Criterion) {
         };
         (0..SLICE).map(|_| record()).collect()
     };
-    let mut group = c.benchmark_group("apply");
+    let mut group = c.benchmark_group("apply_leaves_room_for_the_replay_bar");
     // Every record stays remembered for ever: few samples keep the bench within memory.
     group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     group.throughput(Throughput::Elements(SLICE as u64));
-    group.bench_function("one-line purchases", |b| {
+    group.bench_function("apply one-line purchases", |b| {
         b.iter_custom(|times| {
             let mut spent = Duration::ZERO;
             for _ in 0..times {

@@ -80,7 +80,7 @@ fn round(
 }
 
 /// Confirms the blocks of so many shards, by one thread or the other.
-fn bench(c: &mut Criterion, id: BenchmarkId, shards: u16, writer: Writer) {
+fn bench(c: &mut Criterion, (claim, id): (&str, BenchmarkId), shards: u16, writer: Writer) {
     let mut world = World::new(1).expect("a funded world");
     let request = world.purchase(0, 1).expect("a request");
     let record = world.record(&request).expect("a sale");
@@ -91,7 +91,7 @@ fn bench(c: &mut Criterion, id: BenchmarkId, shards: u16, writer: Writer) {
     let mut port = log.port(Some(Arc::new(move || own.unpark())));
     let draft = |shard| Box::new(Draft::new(LEDGER, ShardId(shard), Epoch(1)));
     let mut drafts: Vec<_> = (0..shards).map(draft).collect();
-    let mut group = c.benchmark_group("flush");
+    let mut group = c.benchmark_group(claim);
     group.throughput(Throughput::Elements(u64::from(shards) * RECORDS as u64));
     group.bench_function(id, |b| b.iter(|| round(&mut port, &mut drafts, (prologue, &record), writer)));
     group.finish();
@@ -101,10 +101,12 @@ fn bench(c: &mut Criterion, id: BenchmarkId, shards: u16, writer: Writer) {
 
 fn flush(c: &mut Criterion) {
     for shards in SHARDS {
-        bench(c, BenchmarkId::new("blocks of shards confirmed", shards), shards, Writer::Own);
+        let id = BenchmarkId::new("blocks of shards confirmed", shards);
+        bench(c, ("one_flush_confirms_all_shards", id), shards, Writer::Own);
     }
     for (name, writer) in [("own thread", Writer::Own), ("journal's thread", Writer::Journal)] {
-        bench(c, BenchmarkId::new("one block written by the", name), 1, writer);
+        let id = BenchmarkId::new("one block written by the", name);
+        bench(c, ("a_small_block_is_confirmed_sooner_by_its_own_thread", id), 1, writer);
     }
 }
 

@@ -32,11 +32,12 @@ fn prefetch(world: &World, slice: &[Request]) {
 fn decide(c: &mut Criterion) {
     let mut world = World::new(WALLETS).expect("a funded world");
     let requests = world.purchases(SLICE * 1_024, WALLETS, 1).expect("requests");
-    let mut group = c.benchmark_group("decide");
+    let mut group = c.benchmark_group("prefetch_hides_cache_misses");
     group.throughput(Throughput::Elements(SLICE as u64));
     for gathered in [false, true] {
         let mut slices = requests.chunks(SLICE).cycle();
-        let id = BenchmarkId::new("one-line purchases", if gathered { "prefetched" } else { "one by one" });
+        let id =
+            BenchmarkId::new("decide one-line purchases", if gathered { "prefetched" } else { "one by one" });
         group.bench_function(id, |b| {
             b.iter(|| {
                 let slice = slices.next().unwrap_or_default();

@@ -34,9 +34,9 @@ fn read(bytes: &[u8]) -> i64 {
 
 fn decode(c: &mut Criterion) {
     let bytes = frame();
-    let mut group = c.benchmark_group("decode");
+    let mut group = c.benchmark_group("reading_a_frame_costs_less_than_deciding");
     group.throughput(Throughput::Elements(REQUESTS));
-    group.bench_function("one-line purchases of a frame", |b| b.iter(|| read(black_box(&bytes))));
+    group.bench_function("decode the one-line purchases of a frame", |b| b.iter(|| read(black_box(&bytes))));
     group.finish();
 }
 

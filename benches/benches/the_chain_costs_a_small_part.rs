@@ -13,7 +13,7 @@ fn hash(c: &mut Criterion) {
     let mut world = World::new(WALLETS).expect("a funded world");
     let request = world.purchase(0, 1).expect("a request");
     let record = world.record(&request).expect("a sale");
-    let mut group = c.benchmark_group("hash");
+    let mut group = c.benchmark_group("the_chain_costs_a_small_part");
     for count in [1, 16, 256, usize::MAX] {
         let mut draft = Draft::new(LEDGER, ShardId(0), Epoch(1));
         draft.begin(world.state().prologue(world.now().at));
@@ -24,7 +24,7 @@ fn hash(c: &mut Criterion) {
             draft.push(&record);
         }
         group.throughput(Throughput::Bytes(draft.payload().len() as u64));
-        group.bench_function(BenchmarkId::new("a block sealed, records", draft.count()), |b| {
+        group.bench_function(BenchmarkId::new("hash a block, records", draft.count()), |b| {
             b.iter(|| draft.seal());
         });
     }

@@ -18,7 +18,8 @@ pub enum Standing {
     Open = 0,
     /// Not now: nothing is sold and nothing paid in; what went wrong can still be taken back.
     Paused = 1,
-    /// Never again: as paused, and what is on its way is brought home.
+    /// It is over: as paused, and allowances end: what is left of them goes back. A later version may open it
+    /// again; what was brought home stays there.
     Closed = 2,
 }
 

@@ -2,7 +2,7 @@
 //! in memory and in time, for the same decision. Three lanes, each in a process of its own so that
 //! its memory can be told: one ractor actor each, one actix actor each, hosted in one table.
 //!
-//! `cargo bench --bench lanes -- [WALLETS] [MESSAGES]` prints the table; by default 500,000 wallets
+//! `cargo bench --bench a_hosted_wallet_costs_a_fraction -- [WALLETS] [MESSAGES]` prints the table; by default 500,000 wallets
 //! and 4 million messages. Every lane has one thread that sends and one that runs the wallets.
 #![allow(clippy::expect_used, clippy::cast_precision_loss, reason = "a bench")]
 
