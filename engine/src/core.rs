@@ -419,9 +419,9 @@ impl<J: Journal> Core<J> {
     }
 
     fn mail_facts(&self, clock: Clock) -> MailFacts {
-        let mut facts = MailFacts::default();
+        let bytes = self.shards.iter().map(|shard| shard.channel_bytes() as u64).sum();
+        let mut facts = MailFacts { bytes, ..MailFacts::default() };
         for state in self.shards.iter().filter_map(Shard::state) {
-            facts.bytes += state.channels().bytes() as u64;
             for (_, outbox) in state.channels().outboxes() {
                 let Some(oldest) = outbox.waiting().next() else { continue };
                 facts.waiting += outbox.sent() - outbox.acknowledged();

@@ -110,6 +110,25 @@ fn two_wallets_of_one_shard_and_two_loops_take_the_same_way() {
 }
 
 #[test]
+fn at_rest_nothing_is_left_of_a_burst_at_either_end() {
+    // A server that once had a busy minute held megabytes for its 1,024 channels ever after.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    // As many as the mailbox of one wallet takes; then time for the figures to be taken.
+    submit(&mut core, (4..64).map(|counter| pay(counter, payer, payee, 1)));
+    for tick in 1..=4 {
+        settle(&mut core, tick * RESEND_MICROS);
+    }
+    let cores = [core];
+    assert_eq!(cores[0].counters().taken, 60);
+    assert_eq!((waiting(&cores), sum(&cores, AccountKind::Transit)), (0, 0));
+    // Of 1 MiB for all channels between 32 shards: one carried messages.
+    let bytes = cores[0].counters().mail.bytes;
+    assert!((1..=1_024).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
 fn money_for_a_band_that_nobody_opened_comes_back() {
     // A mistyped band: the money hung in between for ever.
     let memory = Memory::new();

@@ -3,7 +3,7 @@
 
 mod support;
 
-use gateway::commands::festival::{Applied, Client, apply, describe};
+use gateway::commands::festival::{Applied, Client, apply, describe, difference};
 use gateway::commands::verify;
 use gateway::festival_file;
 use gateway::server::Server;
@@ -173,6 +173,23 @@ fn what_may_not_be_changed_is_said_before_anything_is() {
     assert_eq!(left, Applied::Left);
     assert_eq!(client.configuration().unwrap().version, version(1));
     server.stop().unwrap();
+}
+
+/// A device with the role to change everything came into force behind a line that said "device 7".
+#[test]
+fn of_what_is_new_every_field_is_shown() {
+    let text = format!(
+        "{EXAMPLE}\n[[items]]\nid = 90\nname = \"Tea\"\nvendor = 1\nprice = \"3.20\"\nvat = \"20\"\n\n[[devices]]\nnumber = 77\ntill = 1\nroles = [\"sell\", \"administer\"]\n"
+    );
+    let (before, after) = (file(&[]), festival_file::parse(&text, NOW).unwrap());
+    let lines = difference(&before, &after);
+    assert_eq!(
+        lines,
+        [
+            "+ item 90: name \"Tea\", vendor 1, price 3.20 EUR, vat 20 %, stopped no",
+            "+ device 77: till 1, roles sell and administer, revoked no",
+        ]
+    );
 }
 
 /// The file is the same, the day is another: counted from it, the time zone's offsets begin elsewhere.

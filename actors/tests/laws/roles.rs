@@ -6,32 +6,52 @@ use actors::command::Command;
 use actors::festival::{Festival, Role, Roles};
 
 use ledger::ids::Version;
+use ledger::record::Tender;
 
 use crate::world::{self, World};
 
-/// Each command, and the roles that allow it; none where any enrolled device may ask.
-fn commands() -> [(Command, &'static [Role]); 19] {
-    [
-        (Command::Open, &[Role::Pair]),
-        (world::cash(500), &[Role::TopUp]),
-        (world::bonus(500), &[Role::Supervise]),
-        (world::buy(1, 1), &[Role::Sell]),
-        (Command::Void { sale: world::id(world::BAR, 1) }, &[Role::Refund]),
-        (world::pay(2, 100), &[Role::TopUp]),
-        (world::pair(2, None), &[Role::Pair]),
-        (Command::BlockTag, &[Role::Pair, Role::Supervise]),
-        (Command::UnblockTag, &[Role::Pair, Role::Supervise]),
-        (world::hold(100, 60), &[Role::Sell]),
-        (world::capture(world::id(world::BAR, 2), &[world::line(1, 1, 650)]), &[Role::Sell]),
-        (Command::ReleaseHold { hold: world::id(world::BAR, 2) }, &[Role::Sell]),
-        (world::allow(2, 100, 50), &[Role::TopUp]),
-        (Command::PayOut { amount: 100 }, &[Role::Administer]),
-        (stage(2, 0), &[Role::Administer]),
-        (order(2), &[Role::Administer]),
-        (Command::Balance, &[]),
-        (Command::Cancel, &[]),
-        (Command::Lookup, &[]),
-    ]
+/// Makes the table: each shape of a command with an example of it and the roles that allow it. A command without a
+/// line does not compile, and a line is not complete without an example: none can be left untested.
+macro_rules! commands {
+    ($($shape:pat => $example:expr, $roles:expr;)*) => {
+        /// Each command, and the roles that allow it; none where any enrolled device may ask.
+        fn commands() -> Vec<(Command, &'static [Role])> {
+            let roles = |command: &Command| -> &'static [Role] {
+                // Without a wildcard, and it must stay so.
+                match command {
+                    $($shape => $roles,)*
+                }
+            };
+            let examples = [$({
+                let example: Command = $example;
+                assert!(matches!(&example, $shape), "{example:?} is no {}", stringify!($shape));
+                example
+            },)*];
+            examples.into_iter().map(|command| (command.clone(), roles(&command))).collect()
+        }
+    };
+}
+
+commands! {
+    Command::Open => Command::Open, &[Role::Pair];
+    Command::TopUp { tender: Tender::Cash, .. } => world::cash(500), &[Role::TopUp];
+    Command::TopUp { tender: Tender::Bonus, .. } => world::bonus(500), &[Role::Supervise];
+    Command::Purchase { .. } => world::buy(1, 1), &[Role::Sell];
+    Command::Void { .. } => Command::Void { sale: world::id(world::BAR, 1) }, &[Role::Refund];
+    Command::Transfer { .. } => world::pay(2, 100), &[Role::TopUp];
+    Command::Pair { .. } => world::pair(2, None), &[Role::Pair];
+    Command::BlockTag => Command::BlockTag, &[Role::Pair, Role::Supervise];
+    Command::UnblockTag => Command::UnblockTag, &[Role::Pair, Role::Supervise];
+    Command::Authorise { .. } => world::hold(100, 60), &[Role::Sell];
+    Command::Capture { .. } => world::capture(world::id(world::BAR, 2), &[world::line(1, 1, 650)]), &[Role::Sell];
+    Command::ReleaseHold { .. } => Command::ReleaseHold { hold: world::id(world::BAR, 2) }, &[Role::Sell];
+    Command::SetAllowance { .. } => world::allow(2, 100, 50), &[Role::TopUp];
+    Command::PayOut { .. } => Command::PayOut { amount: 100 }, &[Role::Administer];
+    Command::StageConfiguration { .. } => stage(2, 0), &[Role::Administer];
+    Command::AdoptConfiguration { .. } => order(2), &[Role::Administer];
+    Command::Balance => Command::Balance, &[];
+    Command::Cancel => Command::Cancel, &[];
+    Command::Lookup => Command::Lookup, &[];
 }
 
 fn stage(version: u32, part: u16) -> Command {

@@ -212,6 +212,11 @@ impl Shard {
         }
     }
 
+    /// Bytes of memory that both ends of its channels hold: state, and what is worked out again from it.
+    pub(crate) fn channel_bytes(&self) -> usize {
+        self.state.as_ref().map_or(0, |state| state.channels().bytes()) + self.lines.bytes()
+    }
+
     /// Everything that is not in a record is forgotten: it is worked out again from the state.
     pub(super) fn hang_up(&mut self) {
         self.lines = Lines::default();
@@ -227,7 +232,26 @@ impl Shard {
 
 impl Lines {
     fn next(&mut self, from: ShardId) -> Option<(u64, Message)> {
-        self.arrived.get_mut(&from)?.pop_front()
+        let letters = self.arrived.get_mut(&from)?;
+        let next = letters.pop_front();
+        if letters.is_empty() {
+            // There are as many of these as of the senders' outboxes, and they too give back what a burst took.
+            self.arrived.remove(&from);
+        }
+        next
+    }
+
+    /// Bytes held, for the metric.
+    fn bytes(&self) -> usize {
+        let arrived: usize = self.arrived.values().map(VecDeque::capacity).sum();
+        let numbers = [&self.acknowledged, &self.filling, &self.flight, &self.taken]
+            .map(BTreeMap::len)
+            .iter()
+            .sum::<usize>();
+        arrived * size_of::<(u64, Message)>()
+            + self.arrived.len() * size_of::<(ShardId, VecDeque<(u64, Message)>)>()
+            + numbers * size_of::<(ShardId, u64)>()
+            + self.posted.len() * size_of::<(ShardId, Posted)>()
     }
 }
 

@@ -16,16 +16,17 @@ type Entries = BTreeMap<(u8, u32), Entry>;
 
 /// All of it, a line an entry.
 pub fn describe(festival: &Festival) -> Vec<String> {
-    let line = |(name, fields): &Entry| {
-        let shown = fields.iter().filter(|(_, value)| !value.is_empty());
-        let fields: Vec<_> = shown.map(|(field, value)| format!("{field} {value}")).collect();
-        format!("{name}: {}", fields.join(", "))
-    };
     entries(festival).values().map(line).collect()
 }
 
+fn line((name, fields): &Entry) -> String {
+    let shown = fields.iter().filter(|(_, value)| !value.is_empty());
+    let fields: Vec<_> = shown.map(|(field, value)| format!("{field} {value}")).collect();
+    format!("{name}: {}", fields.join(", "))
+}
+
 /// What changes from `before` to `after`, a line a change; none if both say the same, whatever their
-/// versions.
+/// versions. Of what is new every field is shown: whoever agrees to it agrees to its price and its roles.
 pub fn difference(before: &Festival, after: &Festival) -> Vec<String> {
     let (before, after) = (entries(before), entries(after));
     let mut lines = Vec::new();
@@ -33,7 +34,7 @@ pub fn difference(before: &Festival, after: &Festival) -> Vec<String> {
     for key in keys {
         match (before.get(key), after.get(key)) {
             (Some(old), Some(new)) => changed(old, new, &mut lines),
-            (None, Some((name, _))) => lines.push(format!("+ {name}")),
+            (None, Some(new)) => lines.push(format!("+ {}", line(new))),
             (Some((name, _)), None) => lines.push(format!("- {name}")),
             (None, None) => {}
         }
