@@ -95,7 +95,7 @@ fn of_two_wallets_that_are_given_one_band_one_has_it() {
             let winner = usize::from(answers.iter().find(won).unwrap().id == other);
             server.settle();
             // The slower desk asks again if it was told to come back.
-            let second = desk.tap(&mut server, pairs[1 - winner].clone());
+            let second = desk.tap(&mut server, pairs[1 - winner]);
             assert_eq!(second.outcome(), Outcome::Declined(Decline::TagTaken));
             let stands = desk.tap(&mut server, Request::cancel(one, uid(band)));
             assert!(
