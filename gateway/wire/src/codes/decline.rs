@@ -44,7 +44,7 @@ codes! {
         "The opening can't be undone: something else took effect on the wallet. It stands.",
         "Show the wallet as open.";
     Undeliverable = 13, "undeliverable", NewId,
-        "Money on its way found no wallet there and went back. No request gets this answer; journals name it.",
+        "Money on its way found no wallet there and went back, or an asking for an allowance no place for its answer. No request gets this answer; journals name it.",
         "Show the text of an unknown decline.";
     TransferGone = 14, "transfer_gone", NewId,
         "The transfer can't be undone: its money has left for the other wallet. It stands. So does an allowance that was set.",
