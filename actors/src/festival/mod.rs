@@ -322,13 +322,14 @@ impl Festival {
         find(&self.index.devices, &self.devices, number.get())
     }
 
-    /// The first of three steps towards a device and its till, each of which asks the processor for what the next one reads.
+    /// The first of three steps towards a device and its till, each of which asks the processor for what the
+    /// next one reads.
     #[inline]
     pub(crate) fn prefetch_index(&self, number: DeviceNumber) {
         self.index.devices.prefetch(hash_of(number.get().into()));
     }
 
-    /// The second step: the device, and where its till is written down if it is `till`.
+    /// The second step: the device, and where the till that the request names is written down.
     #[inline]
     pub(crate) fn prefetch_device(&self, number: DeviceNumber, till: Option<TillId>) {
         if let Some(place) = self.index.devices.find(hash_of(number.get().into()), |_| true) {

@@ -29,16 +29,19 @@ impl Queue {
 
     /// Takes the batch out to be decided. Put it back, or its jobs are lost.
     pub(super) fn take(&mut self) -> Batch {
-        if self.done == self.batch.len() {
-            self.batch.clear();
-            self.done = 0;
+        if self.batch.is_empty() {
             std::mem::swap(&mut self.batch, &mut self.coming);
         }
         Batch { jobs: std::mem::take(&mut self.batch), next: std::mem::take(&mut self.done) }
     }
 
+    /// What is done of it stays until all of it is: then nothing of it is kept but the room.
     pub(super) fn put_back(&mut self, batch: Batch) {
         (self.batch, self.done) = (batch.jobs, batch.next);
+        if self.done == self.batch.len() {
+            self.batch.clear();
+            self.done = 0;
+        }
     }
 }
 
