@@ -129,22 +129,22 @@ pub(super) fn debit_purses(
         return None;
     }
     postings.push(Posting { account, minor: -amount });
-    Entry::new(postings).ok()
+    Entry::new(postings.iter().copied()).ok()
 }
 
 /// Base and tax per rate, by rising rate.
 pub(super) fn taxes(lines: &[Line]) -> Taxes {
-    let mut gross = SmallVec::<[(VatRate, i64); 4]>::new();
+    // `base` is the gross sum of its rate until it is split.
+    let mut taxes = Taxes::new();
     for line in lines {
-        match gross.iter_mut().find(|(rate, _)| *rate == line.vat) {
-            Some((_, sum)) => *sum += line.gross(),
-            None => gross.push((line.vat, line.gross())),
+        match taxes.iter_mut().find(|tax| tax.rate == line.vat) {
+            Some(tax) => tax.base += line.gross(),
+            None => taxes.push(Tax { rate: line.vat, base: line.gross(), tax: 0 }),
         }
     }
-    gross.sort_unstable();
-    let split = |(rate, gross): (VatRate, i64)| {
-        let (base, tax) = rate.split(gross);
-        Tax { rate, base, tax }
-    };
-    gross.into_iter().map(split).collect()
+    taxes.sort_unstable_by_key(|tax| tax.rate);
+    for tax in &mut taxes {
+        (tax.base, tax.tax) = tax.rate.split(tax.base);
+    }
+    taxes
 }
