@@ -25,8 +25,9 @@ pub const PARKED_JOBS: usize = 1_024;
 /// back to the tag, on to the wallet that has it now.
 pub const MAX_WAYS: u8 = 2;
 
-/// Jobs looked up and prefetched together: enough to hide a cache miss behind the others.
-pub const SLICE: usize = 32;
+/// Jobs between a step of asking for memory and the next one that needs it: deciding them takes several times
+/// as long as memory does.
+pub const AHEAD: usize = 4;
 
 /// Letters of one channel that leave together; the rest follows with the next block or turn.
 pub const LETTERS_AT_A_TIME: usize = 256;

@@ -15,6 +15,7 @@ pub mod directory;
 mod encode;
 pub mod festival_file;
 mod http;
+pub mod huge_pages;
 pub mod limits;
 pub mod listener;
 pub mod server;

@@ -4,7 +4,6 @@
 use ledger::account::{Account, AccountKind};
 use ledger::entry::{Entry, Posting};
 use ledger::ids::ItemId;
-use ledger::money::VatRate;
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Body, Line, Lines, Tax, Taxes};
 use smallvec::SmallVec;

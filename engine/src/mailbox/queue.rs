@@ -2,7 +2,6 @@
 //! that come are added to one array while those of another are decided, and then the two change places.
 
 use crate::job::Job;
-use crate::limits::SLICE;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -55,7 +54,7 @@ pub(crate) struct Batch {
 impl Batch {
     /// The next job.
     pub(crate) fn next(&self) -> Option<&Job> {
-        self.jobs.get(self.next)
+        self.ahead(0)
     }
 
     /// Goes on to the job after it.
@@ -63,8 +62,9 @@ impl Batch {
         self.next += 1;
     }
 
-    /// The next few jobs, those after them, and so on.
-    pub(crate) fn slices(&self) -> impl Iterator<Item = &[Job]> {
-        self.jobs[self.next.min(self.jobs.len())..].chunks(SLICE)
+    /// The job that comes after that many others.
+    #[inline]
+    pub(crate) fn ahead(&self, others: usize) -> Option<&Job> {
+        self.jobs.get(self.next + others)
     }
 }

@@ -1,5 +1,5 @@
-//! Decide and apply, a slice at a time: slots are looked up and prefetched together, then decided
-//! one by one. A panic harms only the command that caused it.
+//! Decide and apply, one job after the other; what those to come will touch is asked of memory meanwhile.
+//! A panic harms only the command that caused it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,7 +13,7 @@ use ledger::record::{Body, Record};
 
 use super::{Phase, Shard, Step};
 use crate::job::{Job, Message, Told};
-use crate::limits::SLICE;
+use crate::limits::AHEAD;
 use crate::mailbox::Batch;
 
 impl Shard {
@@ -32,24 +32,25 @@ impl Shard {
         }
     }
 
-    /// Asks for the memory that the next jobs will touch, while other shards are at work.
+    /// Asks for the memory that the first jobs will touch, while the shard before the one before is at work.
     pub(crate) fn look_up(&self) {
         if let Some(state) = &self.state {
-            self.mailbox.first(2 * SLICE).for_each(|job| state.prefetch(Ahead::Far, &job.request));
+            self.mailbox.first(3 * AHEAD).for_each(|job| state.prefetch(Ahead::Far, &job.request));
         }
     }
 
-    /// The same, a step further.
+    /// The same, a step further, while the shard before is at work.
     pub(crate) fn warm(&self) {
         if let Some(state) = &self.state {
-            self.mailbox.first(SLICE).for_each(|job| state.prefetch(Ahead::Near, &job.request));
+            self.mailbox.first(2 * AHEAD).for_each(|job| state.prefetch(Ahead::Near, &job.request));
         }
     }
 
     /// Decides a batch as far as there is room. After a panic it goes on with the next job.
     fn work_batch<J: Journal>(&mut self, batch: &mut Batch, journal: &mut J, step: &mut Step<'_>) {
+        (0..AHEAD).for_each(|ahead| self.ask(Ahead::Next, batch.ahead(ahead)));
         while self.state.is_some() && self.filling.has_room() && batch.next().is_some() {
-            let unwound = catch_unwind(AssertUnwindSafe(|| self.work_slice(batch, journal, step)));
+            let unwound = catch_unwind(AssertUnwindSafe(|| self.work_jobs(batch, journal, step)));
             if unwound.is_err()
                 && let Some(culprit) = batch.next()
             {
@@ -60,30 +61,25 @@ impl Shard {
         }
     }
 
-    /// Decides the next jobs of a batch, having asked for the memory of those after them.
-    fn work_slice<J: Journal>(&mut self, batch: &mut Batch, journal: &mut J, step: &mut Step<'_>) {
-        let count = self.prefetch(batch);
-        for _ in 0..count {
-            let Some(job) = batch.next().filter(|_| self.state.is_some() && self.filling.has_room()) else {
-                return;
-            };
+    /// Decides the jobs of a batch. With each, memory is asked for that later ones will touch: one job at a
+    /// time, so that the processor waits for it while it decides and not at once for more than it can fetch.
+    fn work_jobs<J: Journal>(&mut self, batch: &mut Batch, journal: &mut J, step: &mut Step<'_>) {
+        while let Some(job) = batch.next().filter(|_| self.state.is_some() && self.filling.has_room()) {
+            self.ask(Ahead::Next, batch.ahead(AHEAD));
+            self.ask(Ahead::Near, batch.ahead(2 * AHEAD));
+            self.ask(Ahead::Far, batch.ahead(3 * AHEAD));
             self.one(job, None, journal, step);
             self.mailbox.done(job);
             batch.advance();
         }
     }
 
-    /// Each slice of a batch is a step further than the one after it. How long the first one is.
-    fn prefetch(&self, batch: &Batch) -> usize {
-        let mut slices = batch.slices();
-        let first = slices.next().unwrap_or_default();
-        if let Some(state) = &self.state {
-            let ahead = |ahead, jobs: &[Job]| jobs.iter().for_each(|job| state.prefetch(ahead, &job.request));
-            ahead(Ahead::Next, first);
-            ahead(Ahead::Near, slices.next().unwrap_or_default());
-            ahead(Ahead::Far, slices.next().unwrap_or_default());
+    /// Asks for the memory that a job will touch.
+    #[inline]
+    fn ask(&self, ahead: Ahead, job: Option<&Job>) {
+        if let (Some(state), Some(job)) = (&self.state, job) {
+            state.prefetch(ahead, &job.request);
         }
-        first.len()
     }
 
     /// Jobs whose evidence has come.

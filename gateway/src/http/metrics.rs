@@ -16,6 +16,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::counts::{Counts, Ending};
+use crate::huge_pages;
 use crate::status::Status;
 
 /// What the text is, for whoever scrapes it.
@@ -47,6 +48,8 @@ impl Collector for Process {
         family(out, "law_broken", "How often a law was seen broken; must stay zero", "law", &laws)?;
         counter(out, "part_failures", "Failures of long-lived parts", self.0.failures())?;
         gauge(out, "ready", "1 when terminals can be served", u64::from(self.0.not_ready().is_empty()))?;
+        let pages = u64::try_from(huge_pages::cut_bytes()).unwrap_or(u64::MAX);
+        gauge(out, "wallet_page_bytes", "Memory taken for what wallets are and remember", pages)?;
         let Some(serving) = self.0.serving() else { return Ok(()) };
         let (counts, engine) = serving.shared.totals();
         gauge(out, "epoch", "This start of the ledger", serving.shared.epoch.0.into())?;
