@@ -4,6 +4,10 @@
 /// of terminals with one tap in flight can send, and more would only add waiting.
 pub const MAILBOX_JOBS: usize = 8_192;
 
+/// Jobs whose room an array of a mailbox keeps when it is empty: what a steady stream brings in a round. The rest
+/// of a storm's room is given back.
+pub const KEPT_JOBS: usize = 1_024;
+
 /// Of these, how many uploads and bulk may take: a quarter is left for customers at the bar.
 pub const BACKLOG_JOBS: usize = MAILBOX_JOBS / 4 * 3;
 
