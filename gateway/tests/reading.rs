@@ -33,7 +33,7 @@ fn a_sound_ledger_is_found_sound_and_its_state_is_the_live_one() {
     let states: Vec<_> = verified.states.as_ref().unwrap().iter().map(|state| state.digest).collect();
     assert_eq!(states, site.digests(), "L6");
     for said in [
-        "of \"Example Festival\": 4 shards, format level 3",
+        "of \"Example Festival\": 4 shards, format level 4",
         "insufficient_funds 1",
         "cash drawer 200.00 EUR 0.00 EUR 200.00 EUR",
         "bonus funder 30.00 EUR 0.00 EUR 30.00 EUR",

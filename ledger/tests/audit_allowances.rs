@@ -210,14 +210,14 @@ fn what_goes_back_is_never_declined() {
             &[in_0(Rule::Return, 26)],
         ),
         case(
-            "what a build before the rule sent back, by a transfer",
+            "what goes back goes by a transfer, which could be declined",
             |ledger| {
                 let sends = ledger.record(1, 15);
                 mail(sends).sent[0].message = transfer(3, 2, 900);
                 let taken = ledger.record(0, 26);
                 taken.body = Body::Delivered { message: transfer(3, 2, 900) };
             },
-            &[],
+            &[in_1(Rule::Channel, 15)],
         ),
         case(
             "what goes back is kept for the parent to claim",

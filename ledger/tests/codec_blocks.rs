@@ -167,7 +167,10 @@ fn forged(change: impl Fn(&mut [u8])) -> Result<Header, BlockError> {
 #[test]
 fn a_forged_header_is_refused_before_its_numbers_are_used() {
     let beyond = BlockError::Chain("a number beyond what a shard can hold");
-    assert_eq!(forged(|bytes| bytes[16] += 1), Err(BlockError::Level(ledger::LEVEL + 1)));
+    for level in (0..ledger::LEVEL).chain([ledger::LEVEL + 1, u16::MAX]) {
+        let stated = forged(|bytes| bytes[16..18].copy_from_slice(&level.to_le_bytes()));
+        assert_eq!(stated, Err(BlockError::Level(level)));
+    }
     assert_eq!(forged(|bytes| bytes[24..32].fill(0xff)), Err(beyond));
     assert_eq!(forged(|bytes| bytes[64..72].fill(0xff)), Err(beyond));
     // One past the last record number a remembered id can hold.

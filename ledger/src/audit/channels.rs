@@ -341,9 +341,7 @@ fn outgoing(shards: Option<u16>, shard: ShardId, record: &Record, mail: &Mail) -
         }
         (
             Body::AllowanceReturned { parent, amount },
-            // Builds before this rule sent a transfer, which could be declined.
-            Message::Transfer { payer, payee, currency, amount: carried, .. }
-            | Message::Allowance { parent: payer, child: payee, target: 0, currency, amount: carried, .. },
+            Message::Allowance { parent: payer, child: payee, target: 0, currency, amount: carried, .. },
         ) if Some(*payer) == record.envelope.wallet && parent == payee && amount == carried => {
             let purse = Account::new(AccountKind::WalletPaid, payer.get(), *currency);
             (purse, *amount, shards.map(|shards| payee.shard(shards)))

@@ -93,26 +93,18 @@ fn given_back(record: Record) -> Record {
 }
 
 fn allowance() -> Record {
-    let (parent, child) = (wallet(WALLET), wallet(FRIEND));
-    let body = Body::AllowanceSet { child, target: 2_000, mark: 500 };
+    let body = Body::AllowanceSet { child: wallet(FRIEND), target: 2_000, mark: 500 };
     let record = plain(240_000_000, asked(501, 111, DESK, 240_000_000), body);
-    let message = Message::Allowance {
-        festival: FestivalId(1),
-        parent,
-        child,
-        target: 2_000,
-        mark: 500,
-        currency: Currency::EUR,
-        amount: 2_000,
-    };
+    let message = brings(WALLET, FRIEND, [2_000, 500], 2_000);
     let moved =
         [(AccountKind::WalletPaid, WALLET, 2_000), (AccountKind::Transit, transit(SHARD, OTHER), -2_000)];
     moving(sending(record, [(6, message)]), moved)
 }
 
-fn transfer(payer: u64, payee: u64, amount: i64) -> Message {
-    let (payer, payee) = (wallet(payer), wallet(payee));
-    Message::Transfer { festival: FestivalId(1), payer, payee, currency: Currency::EUR, amount }
+/// An allowance from one wallet to the other on the terms given: its target and its mark.
+fn brings(parent: u64, child: u64, [target, mark]: [i64; 2], amount: i64) -> Message {
+    let (parent, child, currency) = (wallet(parent), wallet(child), Currency::EUR);
+    Message::Allowance { festival: FestivalId(1), parent, child, target, mark, currency, amount }
 }
 
 /// The child's wallet asks, and the parent's pays in the record that takes the message.
@@ -122,7 +114,7 @@ fn filled_up() -> Record {
     let message = Message::AllowanceAsked { festival: FestivalId(1), child, parent, currency, amount: 1_600 };
     let envelope = Envelope { wallet: Some(parent), ..versions() };
     let record = plain(250_000_000, envelope, Body::Delivered { message });
-    let mut record = sending(record, [(7, transfer(WALLET, FRIEND, 1_600))]);
+    let mut record = sending(record, [(7, brings(WALLET, FRIEND, [2_000, 500], 1_600))]);
     record.envelope.mail.as_mut().unwrap().taken = Some(Taken { from: OTHER, number: 5 });
     let moved =
         [(AccountKind::WalletPaid, WALLET, 1_600), (AccountKind::Transit, transit(SHARD, OTHER), -1_600)];
@@ -132,9 +124,7 @@ fn filled_up() -> Record {
 fn allowance_returned() -> Record {
     let envelope = Envelope { wallet: WalletNumber::new(WALLET), ..versions() };
     let body = Body::AllowanceReturned { parent: wallet(FRIEND), amount: 900 };
-    let (parent, child, currency) = (wallet(WALLET), wallet(FRIEND), Currency::EUR);
-    let (festival, target, mark, amount) = (FestivalId(1), 0, 0, 900);
-    let back = Message::Allowance { festival, parent, child, target, mark, currency, amount };
+    let back = brings(WALLET, FRIEND, [0, 0], 900);
     let record = sending(plain(260_000_000, envelope, body), [(8, back)]);
     let moved = [(AccountKind::WalletPaid, WALLET, 900), (AccountKind::Transit, transit(SHARD, OTHER), -900)];
     moving(record, moved)

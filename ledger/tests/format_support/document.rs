@@ -1,29 +1,50 @@
-//! Golden examples inside `FORMAT.md`: fenced blocks whose info string is `golden NAME`. They are
-//! compared with what the code produces, and written only by an explicit command that refuses to
-//! change an example while the level stays the same.
+//! Golden examples inside `FORMAT.md`: fenced blocks whose info string is `golden NAME`, and the list of
+//! their digests as they were written at the document's level. They are compared with what the code
+//! produces, and written only by an explicit command. What was there the list says and not the example,
+//! so one that was emptied, or taken out and put back, changes no more easily than any other.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 const OPEN: &str = "```golden ";
+const LIST: &str = "```digests\n";
 const CLOSE: &str = "```\n";
 const LEVEL_LINE: &str = "Format level of this document: ";
 
-/// Whether the explicit command may write an example: an empty one always, another one only
-/// together with a new level.
-pub fn may_change(present: &str, stated: u16, level: u16) -> bool {
-    present.is_empty() || stated != level
-}
+/// What writes the examples; one run does all of them and a new level.
+pub const COMMAND: &str =
+    "UPDATE_GOLDEN=1 cargo test -p ledger --test format_golden every_example_is_what_the_code_writes";
 
 pub struct Document {
-    path: PathBuf,
     text: String,
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("FORMAT.md")
+}
+
+fn digest(example: &str) -> String {
+    let hash = blake3::hash(example.as_bytes());
+    hash.to_hex()[..16].to_owned()
+}
+
+fn list(produced: &BTreeMap<&str, String>) -> String {
+    let lines: Vec<_> =
+        produced.iter().map(|(name, example)| format!("{name} {}\n", digest(example))).collect();
+    lines.concat()
 }
 
 impl Document {
     pub fn open() -> Self {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("FORMAT.md");
-        let text = std::fs::read_to_string(&path).unwrap();
-        Self { path, text }
+        Self::of(&std::fs::read_to_string(path()).unwrap())
+    }
+
+    pub fn of(text: &str) -> Self {
+        Self { text: text.to_owned() }
+    }
+
+    pub fn save(text: &str) {
+        std::fs::write(path(), text).unwrap();
     }
 
     /// The level the document says it describes.
@@ -32,23 +53,34 @@ impl Document {
         line.trim().parse().unwrap()
     }
 
+    /// The level of the last row of the history of levels.
+    pub fn last_level(&self) -> u16 {
+        let rows = self.text.split("\n### Levels\n").nth(1).unwrap().lines();
+        let rows = rows.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+        rows.last().unwrap().split('|').nth(1).unwrap().trim().parse().unwrap()
+    }
+
     /// Names of all golden examples, in order.
     pub fn names(&self) -> Vec<&str> {
         self.text.lines().filter_map(|line| line.strip_prefix(OPEN)).collect()
     }
 
-    /// Where the text of an example begins and ends.
-    fn span(&self, name: &str) -> std::ops::Range<usize> {
-        let open = format!("{OPEN}{name}\n");
-        let found: Vec<_> = self.text.match_indices(&open).collect();
-        assert_eq!(found.len(), 1, "FORMAT.md must hold exactly one example `{name}`");
+    /// Where the text of a fenced block begins and ends.
+    fn span(&self, open: &str) -> std::ops::Range<usize> {
+        let found: Vec<_> = self.text.match_indices(open).collect();
+        assert_eq!(found.len(), 1, "FORMAT.md must hold exactly one block `{}`", open.trim());
         let start = found[0].0 + open.len();
         let length = self.text[start..].find(CLOSE).unwrap();
         start..start + length
     }
 
     pub fn golden(&self, name: &str) -> &str {
-        &self.text[self.span(name)]
+        &self.text[self.span(&format!("{OPEN}{name}\n"))]
+    }
+
+    /// Examples and their digests, as the command last wrote them.
+    fn listed(&self) -> BTreeMap<&str, &str> {
+        self.text[self.span(LIST)].lines().map(|line| line.split_once(' ').unwrap()).collect()
     }
 
     /// The bytes of an example: hex up to the bar of each line.
@@ -59,34 +91,47 @@ impl Document {
         digits.map(|digits| u8::from_str_radix(digits, 16).unwrap()).collect()
     }
 
-    /// Compares an example with what the code makes of it today. Under `UPDATE_GOLDEN=1` fills an
-    /// empty one, and rewrites another only if the code's level is not the document's.
-    pub fn check(&mut self, name: &str, produced: &str) {
-        if self.golden(name) == produced {
-            return;
+    /// Everything in which the document is not what the code of `level` produces.
+    pub fn differences(&self, produced: &BTreeMap<&str, String>, level: u16) -> Vec<String> {
+        let mut found = Vec::new();
+        if (self.level(), self.last_level()) != (level, level) {
+            found.push(format!("the document does not describe level {level}, or its history ends before"));
         }
-        assert!(
-            std::env::var_os("UPDATE_GOLDEN").is_some(),
-            "`{name}` in FORMAT.md differs from what the code produces:\n{}\nproduced:\n{produced}\n\
-             Directories written by earlier builds no longer read the same. If that is meant, raise \
-             `ledger::LEVEL` and run UPDATE_GOLDEN=1 cargo test -p ledger --test format_golden --test format_log",
-            self.golden(name)
-        );
-        assert!(
-            may_change(self.golden(name), self.level(), ledger::LEVEL),
-            "`{name}` would change though the level is still {}: raise `ledger::LEVEL` first",
-            ledger::LEVEL
-        );
-        let span = self.span(name);
-        self.text.replace_range(span, produced);
+        for name in self.names() {
+            match produced.get(name) {
+                Some(now) if now == self.golden(name) => {}
+                Some(now) => found.push(format!("`{name}` is\n{}\nproduced:\n{now}", self.golden(name))),
+                None => found.push(format!("`{name}` is compared with nothing")),
+            }
+        }
+        let missing = produced.keys().filter(|name| !self.names().contains(name));
+        found.extend(missing.map(|name| format!("there is no example `{name}`")));
+        if self.text[self.span(LIST)] != list(produced) {
+            found.push("the list of digests is not that of these examples".to_owned());
+        }
+        found
     }
 
-    /// Writes what [`Document::check`] changed, and the new level.
-    pub fn save(mut self) {
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            let old = format!("{LEVEL_LINE}{}", self.level());
-            self.text = self.text.replace(&old, &format!("{LEVEL_LINE}{}", ledger::LEVEL));
-            std::fs::write(&self.path, &self.text).unwrap();
+    /// The document with what the code of `level` produces; why not, if that would change or drop an
+    /// example that this level has.
+    pub fn rewritten(&self, produced: &BTreeMap<&str, String>, level: u16) -> Result<String, String> {
+        if level < self.level() {
+            return Err(format!("a level never goes back to {level}"));
         }
+        for (name, was) in self.listed().into_iter().filter(|_| level == self.level()) {
+            if produced.get(name).is_none_or(|now| digest(now) != was) {
+                return Err(format!("`{name}` stands at level {level} already: raise `ledger::LEVEL` first"));
+            }
+        }
+        let mut new = Self::of(&self.text);
+        for (name, now) in produced {
+            let span = new.span(&format!("{OPEN}{name}\n"));
+            new.text.replace_range(span, now);
+        }
+        let span = new.span(LIST);
+        new.text.replace_range(span, &list(produced));
+        let stated = format!("{LEVEL_LINE}{}", self.level());
+        new.text = new.text.replace(&stated, &format!("{LEVEL_LINE}{level}"));
+        Ok(new.text)
     }
 }

@@ -14,4 +14,5 @@ pub mod annotate;
 pub mod deeds;
 pub mod document;
 pub mod examples;
+pub mod files;
 pub mod messages;
