@@ -29,7 +29,7 @@ fn a_sound_ledger_is_found_sound_and_its_state_is_the_live_one() {
     evening(&mut site);
     site.close();
     let (verified, text) = verified(&site);
-    assert!(verified.is_sound(), "{text}");
+    assert_eq!(verified.code(), 0, "{text}");
     let states: Vec<_> = verified.states.as_ref().unwrap().iter().map(|state| state.digest).collect();
     assert_eq!(states, site.digests(), "L6");
     for said in [
@@ -38,13 +38,13 @@ fn a_sound_ledger_is_found_sound_and_its_state_is_the_live_one() {
         "cash drawer 200.00 EUR 0.00 EUR 200.00 EUR",
         "bonus funder 30.00 EUR 0.00 EUR 30.00 EUR",
         "10 wallets, 10 of them open",
-        "sound: nothing was found that must not be",
+        "sound: nothing was found that must not be this build replays it to the same wallets",
     ] {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains(said), "{said:?} is not in\n{text}");
     }
     let json = verify::json(&verified);
-    assert_eq!(json["sound"], true);
+    assert_eq!((&json["sound"], &json["replayed"]), (&true.into(), &true.into()));
     assert_eq!(json["kinds"]["voided"], 1);
     assert_eq!(json["findings_total"], 0);
     assert_eq!(json["states"].as_array().unwrap().len(), usize::from(SHARDS));
@@ -59,7 +59,7 @@ fn a_running_server_can_be_verified_too() {
     evening(&mut site);
     site.write();
     let (found, text) = verified(&site);
-    assert!(found.is_sound() && text.contains("a server has this ledger open"), "{text}");
+    assert!(found.code() == 0 && text.contains("a server has this ledger open"), "{text}");
     site.close();
     assert!(!verified(&site).1.contains("a server has"));
 }
@@ -81,11 +81,46 @@ fn a_forged_record_is_named() {
     });
     site.close();
     let (verified, text) = verified(&site);
-    assert!(!verified.is_sound());
+    assert_eq!((verified.is_sound(), verified.code()), (false, 1));
     assert!(text.contains(&format!("found: L1 sums: shard {shard} block ")), "{text}");
     assert!(text.contains("NOT SOUND: 1 findings"), "{text}");
     let (same, text) = explained(&site, forged.unwrap());
     assert!(!same && text.contains("decided again: another record: topped up applied"), "{text}");
+}
+
+/// A sound ledger was called NOT SOUND because the build that looked at it had a defect: an organiser would
+/// have thrown away a right journal, or hidden a broken build behind the word of the files.
+#[test]
+fn a_build_that_disagrees_says_nothing_against_the_files() {
+    let mut site = Site::new();
+    evening(&mut site);
+    site.close();
+    let (sound, _) = verified(&site);
+    let told = |verified: &verify::Verified| {
+        let mut out = Vec::new();
+        verify::print(verified, &mut out).unwrap();
+        (verified.code(), String::from_utf8(out).unwrap(), verify::json(verified))
+    };
+    let differs = verify::Verified { differences: vec!["wallet 7".into()], ..sound.clone() };
+    let stopped = verify::Verified { states: Err("shard 3 stopped".into()), ..sound.clone() };
+    for (verified, line) in [
+        (
+            &differs,
+            "\nsound: nothing was found that must not be\nthis build replays it to something else: wallet 7\n",
+        ),
+        (
+            &stopped,
+            "\nsound: nothing was found that must not be\nthis build cannot replay it: shard 3 stopped\n",
+        ),
+    ] {
+        let (code, text, json) = told(verified);
+        assert!(code == 3 && text.ends_with(line), "{code}: {text}");
+        assert_eq!((&json["sound"], &json["replayed"]), (&true.into(), &false.into()));
+    }
+    let mut both = stopped;
+    both.report.findings_total = 1;
+    let (code, text, _) = told(&both);
+    assert!(code == 1 && text.contains("\nNOT SOUND: 1 findings") && !text.contains("\nsound"), "{text}");
 }
 
 #[test]
@@ -99,7 +134,7 @@ fn damaged_files_are_told_with_their_place() {
     bytes[4_096 + 500] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     let (verified, text) = verified(&site);
-    assert!(!verified.is_sound());
+    assert_eq!((verified.is_sound(), verified.code()), (false, 1));
     assert!(text.contains("the files could not be read to the end"), "{text}");
     assert!(text.contains("found: L7 chain: the ledger: damaged at segment 1, offset 4096"), "{text}");
     assert!(explain(site.dir(), RequestId::new(1).unwrap()).is_err());
@@ -173,7 +208,7 @@ fn what_goes_on_between_wallets_and_over_time_is_verified_and_decided_again() {
     long_evening(&mut site);
     site.close();
     let (verified, text) = verified(&site);
-    assert!(verified.is_sound(), "{text}");
+    assert_eq!(verified.code(), 0, "{text}");
     let states: Vec<_> = verified.states.as_ref().unwrap().iter().map(|state| state.digest).collect();
     assert_eq!(states, site.digests(), "L6");
     let records = records(&site);

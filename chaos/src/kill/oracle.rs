@@ -195,6 +195,10 @@ impl Books {
         if verified["sound"] != Value::Bool(true) {
             wrong.said.push(format!("L7: the files are not sound: {}", verified["findings"]));
         }
+        if verified["replayed"] != Value::Bool(true) {
+            let (stopped, differs) = (&verified["not_replayed"], &verified["differences"]);
+            wrong.said.push(format!("L6: the build does not replay the files: {stopped} {differs}"));
+        }
         if verified["forks"] != 0 {
             wrong.said.push(format!("L4: {} ids stand on two wallets", verified["forks"]));
         }

@@ -37,7 +37,7 @@ fn books(sale: Option<bool>) -> Books {
 /// What the verifier would say of it.
 fn verified(purchases: u64, sold: i64, declines: &Value) -> Value {
     json!({
-        "sound": true, "forks": 0, "wallets_open": 1, "declines": declines,
+        "sound": true, "replayed": true, "forks": 0, "wallets_open": 1, "declines": declines,
         "kinds": { "wallet opened": 1, "topped up": 1, "purchased": purchases },
         "totals": [
             { "kind": "wallet paid", "balance": sold - 5_000 },
@@ -75,6 +75,9 @@ fn a_lost_a_doubled_and_a_wrong_ledger_are_named() {
     rotten["sound"] = json!(false);
     assert_eq!(books(Some(true)).against(&rotten).said.len(), 1);
     rotten["sound"] = json!(true);
+    rotten["replayed"] = json!(false);
+    assert_eq!(books(Some(true)).against(&rotten).said.len(), 1);
+    rotten["replayed"] = json!(true);
     rotten["forks"] = json!(1);
     assert_eq!(books(Some(true)).against(&rotten).said.len(), 1);
 }
@@ -100,7 +103,7 @@ fn given_up(own: Option<(bool, u16)>, cancel: Option<(bool, u16)>) -> Books {
 /// The ledger that one sale leaves: records of each kind, what was sold, declines.
 fn ledger(kinds: &Value, sold: i64, declines: &Value) -> Value {
     json!({
-        "sound": true, "forks": 0, "wallets_open": u64::from(sold != 0), "declines": declines, "kinds": kinds,
+        "sound": true, "replayed": true, "forks": 0, "wallets_open": u64::from(sold != 0), "declines": declines, "kinds": kinds,
         "totals": [{ "kind": "wallet paid", "balance": sold }, { "kind": "vendor sales", "balance": -sold }],
     })
 }

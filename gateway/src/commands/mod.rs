@@ -1,5 +1,6 @@
 //! The `fanfare` command: what an operator types, and the exit codes. 0: done, and nothing found;
-//! 1: something was found that must not be (`verify`, `explain`); 2: it could not be done.
+//! 1: something was found that must not be (`verify`, `explain`); 2: it could not be done; 3: the files
+//! are sound, but this build cannot replay them, or not to the same wallets (`verify`).
 //!
 //! One file per subcommand; each has a library function that tests call, and what it prints.
 
@@ -52,7 +53,7 @@ enum Command {
     Serve(serve::Args),
     /// Show or change the configuration of a running festival.
     Festival(festival::Args),
-    /// Audit a ledger from its files alone; exit code 1 if anything is found.
+    /// Audit a ledger from its files alone; exit code 1 if they are not sound, 3 if this build cannot replay them.
     Verify(verify::Args),
     /// Show blocks and records.
     Inspect(inspect::Args),
@@ -105,7 +106,7 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             } else {
                 verify::print(&verified, out)?;
             }
-            Ok(success_if(verified.is_sound()))
+            Ok(ExitCode::from(verified.code()))
         }
         Command::Inspect(args) => inspect::inspect(args, out).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => {

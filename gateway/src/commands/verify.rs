@@ -1,6 +1,8 @@
-//! `fanfare verify`: audits a ledger from its files alone. Two readers see every block: the auditor,
-//! which works everything out from the bytes and the rules of the format (L1, L2, L4, L7), and the
-//! actors' own `apply`, whose state hash is shown (L6). Their wallets must agree.
+//! `fanfare verify`: audits a ledger from its files alone. Two readers see every block, and each has a
+//! verdict of its own. The auditor works everything out from the bytes and the rules of the format (L1,
+//! L2, L4, L7) and says whether the files are sound. The actors' own `apply` (L6) says whether this build
+//! comes from them to a state, which is shown, and to the auditor's wallets; that it does not is a defect
+//! of the build until the auditor finds one in the files.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -58,9 +60,23 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Whether nothing was found that must not be.
+    /// Whether the files are a sound ledger: the auditor's word and nobody else's.
     pub fn is_sound(&self) -> bool {
-        self.report.is_sound() && self.states.is_ok() && self.differences.is_empty()
+        self.report.is_sound()
+    }
+
+    /// Whether this build can replay them, to the auditor's wallets.
+    pub fn is_replayed(&self) -> bool {
+        self.states.is_ok() && self.differences.is_empty()
+    }
+
+    /// Both verdicts as an exit code: 0 sound and replayed, 1 not sound, 3 sound but not replayed.
+    pub fn code(&self) -> u8 {
+        match (self.is_sound(), self.is_replayed()) {
+            (true, true) => 0,
+            (false, _) => 1,
+            (true, false) => 3,
+        }
     }
 
     /// One hash for all shards: BLAKE3 over theirs, by number.
@@ -80,20 +96,20 @@ pub fn verify(dir: &Path) -> Result<Verified, Failure> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut auditor = Auditor::new(&[]);
     // The auditor runs on this thread while the shards are replayed on others. That the reading
-    // stopped is no error here: what was replayed until then is still compared.
+    // stopped is no error here: what was replayed until then is still compared. How it ended is kept
+    // apart from the replay: one that breaks must not hide damaged files from the auditor.
+    let mut looked = None;
     let replayed = recover_each(threads, |visit| {
-        Ok::<_, RecoveryError>(Log::look(&disk, &mut |block| {
+        looked = Some(Log::look(&disk, &mut |block| {
             auditor.block(&block);
             visit(block)
-        }))
+        }));
+        Ok::<_, RecoveryError>(())
     });
-    let (looked, replayed) = match replayed {
-        Ok((looked, found)) => {
-            let whole = found.into_iter().collect::<Result<Vec<_>, _>>();
-            (Some(looked), whole.map_err(|remains| remains.stopped.to_string()))
-        }
-        Err(error) => (None, Err(error.to_string())),
-    };
+    let replayed = replayed.map_err(|error| error.to_string()).and_then(|((), found)| {
+        let whole = found.into_iter().collect::<Result<Vec<_>, _>>();
+        whole.map_err(|remains| remains.stopped.to_string())
+    });
     let look = match looked {
         Some(Ok(look)) => Some(look),
         Some(Err(OpenError::Journal(error))) => {
@@ -101,7 +117,10 @@ pub fn verify(dir: &Path) -> Result<Verified, Failure> {
             None
         }
         Some(Err(error)) => return Err(error.into()),
-        None => None,
+        None => {
+            auditor.unreadable("nothing was read");
+            None
+        }
     };
     let report = auditor.finish();
     let differences = replayed.as_ref().map_or(Vec::new(), |shards| differences(&report, shards));
@@ -233,12 +252,6 @@ fn print_verdict(verified: &Verified, out: &mut dyn Write) -> Result<(), Failure
     for finding in &report.findings {
         writeln!(out, "found: {finding}")?;
     }
-    if let Err(error) = &verified.states {
-        writeln!(out, "found: {error}")?;
-    }
-    for difference in &verified.differences {
-        writeln!(out, "found: L6 replay: {difference}")?;
-    }
     if report.blocks_skipped > 0 {
         writeln!(out, "{} blocks behind a break were not judged", report.blocks_skipped)?;
     }
@@ -246,6 +259,15 @@ fn print_verdict(verified: &Verified, out: &mut dyn Write) -> Result<(), Failure
         writeln!(out, "sound: nothing was found that must not be")?;
     } else {
         writeln!(out, "NOT SOUND: {} findings of the auditor in all", report.findings_total)?;
+    }
+    if let Err(error) = &verified.states {
+        writeln!(out, "this build cannot replay it: {error}")?;
+    }
+    for difference in &verified.differences {
+        writeln!(out, "this build replays it to something else: {difference}")?;
+    }
+    if verified.is_replayed() {
+        writeln!(out, "this build replays it to the same wallets")?;
     }
     Ok(())
 }
@@ -277,7 +299,7 @@ pub fn json(verified: &Verified) -> serde_json::Value {
     let kinds = report.kinds.iter().map(|(kind, count)| (kind.name().to_owned(), (*count).into()));
     let declines = report.declines.iter().map(|(code, count)| (decline_name(*code), (*count).into()));
     serde_json::json!({
-        "sound": verified.is_sound(),
+        "sound": verified.is_sound(), "replayed": verified.is_replayed(),
         "ledger": report.genesis.map(|genesis| genesis.ledger.to_string()),
         "festival": verified.festival,
         "shards": report.genesis.map(|genesis| genesis.shards),

@@ -281,6 +281,11 @@ fn the_verifiers_totals_are_held_against_the_answers() {
     only(&differences(&books, &said(1_051, 2)), "wallets hold 4599");
     only(&differences(&books, &said(1_050, 3)), "3 records \"purchased\" by the verifier, 2");
     only(&differences(&books, &json!({"exit": 1, "said": said(1_050, 2)["said"]})), "did not accept");
+    for (sound, replayed, word) in [(false, true, "journal sound"), (true, false, "journal replayed")] {
+        let mut printed = said(1_050, 2)["said"].take();
+        (printed["sound"], printed["replayed"]) = (sound.into(), replayed.into());
+        only(&differences(&books, &printed), word);
+    }
     assert_eq!(
         differences(&books, &json!({"exit": 0, "said": {}})).len(),
         7,

@@ -64,6 +64,13 @@ pub fn differences(books: &Books, said: &Value) -> Vec<String> {
     if said.get("exit").is_some_and(|exit| exit.as_i64() != Some(0)) {
         found.push("the verifier did not accept the journal".to_owned());
     }
+    // What the verifier printed comes without its exit code.
+    for word in ["sound", "replayed"] {
+        let told = said.get("said").unwrap_or(said).get(word);
+        if told.is_some_and(|told| *told != Value::Bool(true)) {
+            found.push(format!("the verifier does not call the journal {word}"));
+        }
+    }
     let books_hold: i128 = books.balances().values().map(|balance| i128::from(*balance)).sum();
     match wallets_hold(said) {
         None => found.push("the verifier gives no totals per account kind".to_owned()),
