@@ -172,10 +172,15 @@ fn run_profile(
     profile: &Profile,
 ) -> Result<ExitCode> {
     let fanfare = fanfare(&args.server, festival)?;
-    let parameters = [("wallets", args.wallets.to_string()), ("core loops", args.server.loops.to_string())];
+    let parameters = [
+        ("runs", args.runs.to_string()),
+        ("wallets", args.wallets.to_string()),
+        ("core loops", args.server.loops.to_string()),
+    ];
     let bench = open_run(&args.run, kind, title, &parameters)?;
     let mut bar = progress::Bar::new();
-    let options = Options { wallets: args.wallets, verify: !args.no_verify, keep: args.keep };
+    let options =
+        Options { runs: args.runs, wallets: args.wallets, verify: !args.no_verify, keep: args.keep };
     let result = profiles::run(&bench, &fanfare, profile, options, &mut bar);
     bar.finish();
     result?;
@@ -277,6 +282,25 @@ fn run_echo(args: &EchoArgs) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Bars alone could be run more than once: a profile's figure came from one run, and nobody saw how far two are apart.
+    #[test]
+    fn every_profile_can_be_run_several_times() {
+        for name in ["taps", "open", "bulk", "festival"] {
+            for (runs, said) in [(1, &[][..]), (3, &["--runs", "3"][..])] {
+                let words = [&["loadtest", name][..], said].concat();
+                let profile = match Cli::try_parse_from(words).unwrap().command {
+                    Command::Taps(args) => args.profile,
+                    Command::Open(args) => args.profile,
+                    Command::Bulk(args) => args.profile,
+                    Command::Festival(args) => args.profile,
+                    _ => panic!("another command"),
+                };
+                assert_eq!(profile.runs, runs, "{name}");
+            }
+            assert!(Cli::try_parse_from(["loadtest", name, "--runs", "0"]).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn who_calls_the_demo_has_the_last_word() {

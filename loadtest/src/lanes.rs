@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::driver::{Driver, Load, Measured, Pace, Progress, Until};
 use crate::error::{LoadError, Result};
 use crate::limits::disk::{self, AppendFile, DiskLane};
+use crate::limits::reading::ReadFile;
 use crate::limits::writes::Writes;
 use crate::machine::CpuTicks;
 use crate::num::{MILLI_NS, SECOND_NS, count, to_f64};
@@ -28,10 +29,16 @@ pub const WARM_UP_NS: u64 = 500 * MILLI_NS;
 /// What the part of a disk lane begins with that writes what the server wrote; the server's part follows.
 pub const SAME_WRITES: &str = "same-writes-";
 
+/// The name of the lanes that open wallets and fill them.
+pub const PREPARE: &str = "prepare";
+
 /// The value of a disk lane that says how many bytes each append has.
 pub const WRITE_BYTES: &str = "write_bytes";
 
-/// Length of such a lane, if its writes are frequent enough.
+/// The value of a lane that reads and hashes: how long that took.
+pub const READ_SECONDS: &str = "read_seconds";
+
+/// Length of a lane of the same writes, if its writes are frequent enough.
 const SAME_WRITES_NS: u64 = SECOND_NS;
 
 /// Wallets that an echo lane walks over: enough that the client's own cache behaves as against the server.
@@ -210,6 +217,24 @@ impl Bench {
         };
         let mut facts = name.facts(&what, &measured);
         facts.values.insert(WRITE_BYTES.to_owned(), to_f64(count(lane.write_size)));
+        self.log.lane(&facts, &measured.intervals)
+    }
+
+    /// Reads and hashes a file of the tester's own, once over, on as many threads as this machine has.
+    pub fn read_and_hash(&self, name: &LaneName, file: &ReadFile, progress: Progress<'_>) -> Result<()> {
+        progress.stage(&name.words());
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (began_ns, cpu) = (self.clock.now(), CpuTicks::now());
+        let hashed = file.read_and_hash(threads)?;
+        let ended_ns = self.clock.now();
+        let cpu = CpuTicks::now().since(cpu);
+        let measured = Measured { intervals: Vec::new(), began_ns, ended_ns, cpu, target_rate: None };
+        let what = format!(
+            "read and hash {hashed} bytes of a file of the tester's own, {threads} threads, warm cache"
+        );
+        let mut facts = name.facts(&what, &measured);
+        facts.values.insert("bytes".to_owned(), to_f64(hashed));
+        facts.values.insert(READ_SECONDS.to_owned(), to_f64(ended_ns - began_ns) / to_f64(SECOND_NS));
         self.log.lane(&facts, &measured.intervals)
     }
 

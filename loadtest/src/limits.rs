@@ -4,6 +4,7 @@
 
 pub mod disk;
 pub mod echo;
+pub mod reading;
 pub mod writes;
 
 use disk::DiskLane;

@@ -1,4 +1,4 @@
-//! Owns: the profiles: one run against a fresh server, its limits beside it, the journal verified after it.
+//! Owns: the profiles: runs against a server, the limits beside each, the journal verified after them.
 //! Must never: end without the verifier's word unless it was told to.
 //! Laws: checks L1 from outside: the tester's books against the verifier's totals.
 
@@ -88,6 +88,8 @@ impl FestivalDay {
 /// How a profile is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
+    /// Runs.
+    pub runs: u32,
     /// Wallets.
     pub wallets: u32,
     /// Verify the journal at the end.
@@ -96,7 +98,8 @@ pub struct Options {
     pub keep: bool,
 }
 
-/// Runs a profile.
+/// Runs a profile. Sales need no fresh server for each run: wallets hold enough for all of them. Guests have spent what
+/// they had, so each run of a festival founds a ledger of its own, with the same guests doing the same.
 pub fn run(
     bench: &Bench,
     fanfare: &Fanfare,
@@ -104,60 +107,82 @@ pub fn run(
     options: Options,
     progress: Progress<'_>,
 ) -> Result<()> {
-    let (name, limit_shape) = match profile {
-        Profile::Sales { name, shape } => (*name, shape.clone()),
-        Profile::Festival(day) => ("festival", Shape::closed(day.terminals, 1, 1, LIMIT_NS)),
-    };
+    match profile {
+        Profile::Sales { name, shape } => sales(bench, fanfare, (name, shape), options, progress),
+        Profile::Festival(day) => {
+            (1..=options.runs).try_for_each(|run| festival(bench, fanfare, day, (run, options), progress))
+        }
+    }
+}
+
+fn sales(
+    bench: &Bench,
+    fanfare: &Fanfare,
+    (name, shape): (&str, &Shape),
+    options: Options,
+    progress: Progress<'_>,
+) -> Result<()> {
     progress.stage("found a ledger, start the server");
     let mut session = Session::start(bench, fanfare, "ledger", options.wallets)?;
-    let (from, to) = match profile {
-        Profile::Sales { .. } => (DEEP_TOP_UP, DEEP_TOP_UP),
-        Profile::Festival(_) => GUEST_TOP_UP,
-    };
-    session.prepare(from, to, 1, progress)?;
-    limits(bench, name, limit_shape, progress)?;
-    if let Profile::Festival(day) = profile {
-        same_rate_limit(bench, day, progress)?;
+    session.prepare(DEEP_TOP_UP, DEEP_TOP_UP, 1, progress)?;
+    for run in 1..=options.runs {
+        limits(bench, (name, run), shape.clone(), progress)?;
+        session.sales(&LaneName::measured(name, "server", run), shape, None, progress)?;
     }
-    match profile {
-        Profile::Sales { shape, .. } => {
-            session.sales(&LaneName::measured(name, "server", 1), shape, None, progress)
-        }
-        Profile::Festival(day) => festival(&mut session, day, progress),
-    }?;
+    end(session, "final", options, progress)
+}
+
+fn festival(
+    bench: &Bench,
+    fanfare: &Fanfare,
+    day: &FestivalDay,
+    (run, options): (u32, Options),
+    progress: Progress<'_>,
+) -> Result<()> {
+    progress.stage("found a ledger, start the server");
+    let mut session = Session::start(bench, fanfare, &format!("ledger-{run}"), options.wallets)?;
+    session.prepare(GUEST_TOP_UP.0, GUEST_TOP_UP.1, run, progress)?;
+    limits(bench, ("festival", run), Shape::closed(day.terminals, 1, 1, LIMIT_NS), progress)?;
+    same_rate_limit(bench, day, run, progress)?;
+    one_day(&mut session, day, run, progress)?;
+    end(session, &format!("final-{run}"), options, progress)
+}
+
+/// Keeps the server's metrics, stops it, and holds the answers against its journal.
+fn end(mut session: Session<'_>, name: &str, options: Options, progress: Progress<'_>) -> Result<()> {
     if let Ok((_, text)) = crate::http::get(session.http()?, "/metrics") {
-        let path = bench.log.dir().join("metrics.txt");
+        let path = session.bench.log.dir().join(format!("metrics-{name}.txt"));
         std::fs::write(&path, text).map_err(LoadError::file("write", &path))?;
     }
     session.stop()?;
     if options.verify {
         progress.stage("verify the journal");
-        let said = session.verify("final")?;
+        let said = session.verify(name)?;
         check_books(session.wallets.total(), &said)?;
     }
     if options.keep { Ok(()) } else { session.remove() }
 }
 
-fn limits(bench: &Bench, name: &str, mut shape: Shape, progress: Progress<'_>) -> Result<()> {
+fn limits(bench: &Bench, (name, run): (&str, u32), mut shape: Shape, progress: Progress<'_>) -> Result<()> {
     if matches!(shape.pace, Pace::Closed { .. }) {
         shape.length_ns = shape.length_ns.min(LIMIT_NS);
     }
-    bench.echo(&LaneName::limit(name, "echo", 1), &shape, false, progress)?;
+    bench.echo(&LaneName::limit(name, "echo", run), &shape, false, progress)?;
     if matches!(shape.pace, Pace::Open(_)) {
-        bench.echo(&LaneName::limit(name, "echo-flush", 1), &shape, true, progress)?;
+        bench.echo(&LaneName::limit(name, "echo-flush", run), &shape, true, progress)?;
     }
     let disk = DiskLane { write_size: 4 << 10, rate: None, length_ns: LIMIT_NS };
-    bench.disk(&LaneName::limit(name, "append-4k", 1), disk, progress)
+    bench.disk(&LaneName::limit(name, "append-4k", run), disk, progress)
 }
 
 /// What an echo that appends and flushes answers at the festival's own mean rate and terminals.
-fn same_rate_limit(bench: &Bench, day: &FestivalDay, progress: Progress<'_>) -> Result<()> {
+fn same_rate_limit(bench: &Bench, day: &FestivalDay, run: u32, progress: Progress<'_>) -> Result<()> {
     let shape = Shape::open(day.terminals, day.curve().mean_rate(), SAME_RATE_NS.min(day.length_ns));
-    bench.echo(&LaneName::limit("festival", "echo-flush", 1), &shape, true, progress)
+    bench.echo(&LaneName::limit("festival", "echo-flush", run), &shape, true, progress)
 }
 
-fn festival(session: &mut Session<'_>, day: &FestivalDay, progress: Progress<'_>) -> Result<()> {
-    let name = LaneName::measured("festival", "server", 1);
+fn one_day(session: &mut Session<'_>, day: &FestivalDay, run: u32, progress: Progress<'_>) -> Result<()> {
+    let name = LaneName::measured("festival", "server", run);
     progress.stage("festival");
     let festival = &session.fanfare.festival;
     let mut devices: Vec<u32> =

@@ -14,7 +14,7 @@ use crate::driver::{Driver, Load, Measured, Pace, Progress, Until};
 use crate::error::{LoadError, Result};
 use crate::festival_file::Festival;
 use crate::http;
-use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
+use crate::lanes::{Bench, LaneName, PREPARE, SHORT_INTERVAL_NS, Shape};
 use crate::limits::writes::Writes;
 use crate::num::{SECOND_NS, to_f64, to_u64};
 use crate::process::{Asked, HTTP, LISTENING, Server, answered, output};
@@ -309,7 +309,7 @@ impl<'a> Session<'a> {
     /// Opens every wallet and tops it up by an amount between the two.
     pub fn prepare(&mut self, from: i64, to: i64, run: u32, progress: Progress<'_>) -> Result<()> {
         for (part, step) in [("open", Step::Open), ("top-up", Step::TopUp { from, to })] {
-            let name = LaneName::measured("prepare", &format!("{part}-{}", self.name()), run);
+            let name = LaneName::measured(PREPARE, &format!("{part}-{}", self.name()), run);
             progress.stage(&format!("{} wallets: {part}", self.wallets.len()));
             let (measured, done) = self.prepare_step(step, progress)?;
             let what =

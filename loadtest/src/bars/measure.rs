@@ -15,6 +15,7 @@ use crate::error::{LoadError, Result};
 use crate::festival_file::{Festival, Item};
 use crate::lanes::{Bench, LaneName, SHORT_INTERVAL_NS, Shape};
 use crate::limits::disk::DiskLane;
+use crate::limits::reading::ReadFile;
 use crate::machine::{CpuTicks, device_bytes, resident_bytes};
 use crate::num::{MILLI_NS, SECOND_NS, count, to_f64, to_u64};
 use crate::rawlog::LaneFacts;
@@ -243,6 +244,7 @@ impl<'a> Work<'a, '_> {
                 name.facts(&format!("{} wallets, 22 remembered ids each", self.scale.wallets), &measured);
             facts.values = values([
                 ("wallets", u64::from(self.scale.wallets)),
+                ("remembered_ids", REMEMBERED_SALES + 2),
                 ("resident_bytes", resident_bytes(session.pid()?)),
                 ("resident_bytes_empty", empty),
             ]);
@@ -296,8 +298,11 @@ impl<'a> Work<'a, '_> {
         // Once unmeasured: the log's files were written past the page cache and the bar asks for a warm one.
         session.serve()?;
         session.stop()?;
+        let beside = ReadFile::create(&self.bench.data, "read.scratch", canonical_bytes(&said)?)?;
         for run in 1..=self.scale.runs {
             self.echo_64("replay", run)?;
+            let limit = LaneName::limit("replay", "read-and-hash", run);
+            self.bench.read_and_hash(&limit, &beside, self.progress)?;
             let name = LaneName::measured("replay", "server", run);
             self.progress.stage(&name.words());
             let (began_ns, cpu) = (self.bench.clock.now(), CpuTicks::now());
@@ -340,13 +345,13 @@ impl<'a> Work<'a, '_> {
         self.end(session, "transfers").map(drop)
     }
 
-    /// The same terminals with transfers and without, one after the other in each run.
+    /// The same terminals with transfers and without, one after the other in each run: the limit is the server itself.
     fn mixed(&mut self) -> Result<()> {
         let mut session = self.session("mixed", 1)?;
         let shape = Shape::closed(64, 1, 1, self.scale.length_ns);
         for run in 1..=self.scale.runs {
             for (name, one_in) in [
-                (LaneName::limit("mixed", "none", run), None),
+                (LaneName::measured("mixed", "none", run), None),
                 (LaneName::measured("mixed", "server", run), Some(ONE_TRANSFER_IN)),
             ] {
                 session.mixed(&name, &shape, one_in, self.progress)?;

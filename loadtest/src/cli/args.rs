@@ -42,6 +42,10 @@ pub struct ProfileArgs {
     /// Seconds of the profile
     #[arg(long, default_value_t = 10.0)]
     pub seconds: f64,
+    /// Runs, limits interleaved. Those of `festival` found a ledger each, as what guests have spent is gone; those of
+    /// the others follow one another on the same ledger
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
     /// End without reading the journal back
     #[arg(long)]
     pub no_verify: bool,

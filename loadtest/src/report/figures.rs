@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::bars::table::{BarLine, bar_lines};
 use crate::error::Result;
+use crate::lanes::PREPARE;
 use crate::machine::MachineFacts;
 use crate::num::{SECOND_NS, micros, per_second, percent, to_f64};
 use crate::pacing;
 use crate::rawlog::{Role, Run, RunLane};
-use crate::stats::{Counts, DECLINED, Interval, REFUSED, UNKNOWN, histogram, quantile};
+use crate::stats::{Counts, DECLINED, Interval, REFUSED, Spread, UNKNOWN, histogram, quantile, spread};
 
 /// Everything a report says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,12 +33,22 @@ pub struct Report {
     pub machine: MachineFacts,
     /// The table of bars; empty for other runs.
     pub bars: Vec<BarLine>,
+    /// Each lane over its runs, in the order in which they first ran; empty for bars, whose table says the same.
+    #[serde(default)]
+    pub over_runs: Vec<LaneSpread>,
     /// All lanes, in the order in which they ran.
     pub lanes: Vec<LaneFigures>,
     /// Whether `fanfare verify` accepted the journal: by name, with what it said.
     pub journal: BTreeMap<String, JournalFigures>,
     /// Whether the figures may be used.
     pub valid: bool,
+}
+
+impl Report {
+    /// Whether anything was run more than once.
+    pub fn has_several_runs(&self) -> bool {
+        self.over_runs.iter().any(|lane| lane.runs > 1)
+    }
 }
 
 /// What `fanfare verify --json` said.
@@ -149,11 +160,86 @@ pub struct LaneFigures {
     pub over_time: Vec<Point>,
 }
 
+impl LaneFigures {
+    /// Whether the two are runs of one lane.
+    fn is_of(&self, other: &Self) -> bool {
+        (&self.name, &self.part, self.role) == (&other.name, &other.part, other.role)
+    }
+
+    /// Answers a second in its busiest interval.
+    pub fn busiest(&self) -> f64 {
+        self.over_time.iter().map(|point| point.per_second).fold(0.0, f64::max)
+    }
+}
+
+/// The figures of one lane over all runs of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneSpread {
+    /// Which figure it belongs to.
+    pub name: String,
+    /// Which part of it.
+    pub part: String,
+    /// Server or limit.
+    pub role: Role,
+    /// How many runs.
+    pub runs: u32,
+    /// Whether it was asked at a rate of its own, however fast it was answered.
+    pub open: bool,
+    /// Answers a second.
+    pub per_second: Spread,
+    /// Answers a second in the busiest interval of each run.
+    pub busiest_per_second: Spread,
+    /// Half are faster, in microseconds.
+    pub p50_us: Spread,
+    /// 99 of 100 are faster.
+    pub p99_us: Spread,
+    /// 999 of 1,000 are faster.
+    pub p999_us: Spread,
+    /// The largest steal of any run, in per cent.
+    pub steal_percent: f64,
+}
+
+impl LaneSpread {
+    /// Over all runs of the lane that `first` is one of.
+    fn of(first: &LaneFigures, lanes: &[LaneFigures]) -> Option<Self> {
+        let mine: Vec<&LaneFigures> = lanes.iter().filter(|lane| lane.is_of(first)).collect();
+        let over = |figure: fn(&LaneFigures) -> f64| {
+            spread(&mine.iter().map(|lane| figure(lane)).collect::<Vec<_>>())
+        };
+        Some(Self {
+            name: first.name.clone(),
+            part: first.part.clone(),
+            role: first.role,
+            runs: u32::try_from(mine.len()).unwrap_or(u32::MAX),
+            open: first.target_per_second.is_some(),
+            per_second: over(|lane| lane.per_second)?,
+            busiest_per_second: over(LaneFigures::busiest)?,
+            p50_us: over(|lane| lane.latency_us.p50)?,
+            p99_us: over(|lane| lane.latency_us.p99)?,
+            p999_us: over(|lane| lane.latency_us.p999)?,
+            steal_percent: mine.iter().map(|lane| lane.steal_percent).fold(0.0, f64::max),
+        })
+    }
+}
+
+/// Opening the wallets and filling them is no figure.
+fn over_runs(lanes: &[LaneFigures]) -> Vec<LaneSpread> {
+    let mut firsts: Vec<&LaneFigures> = Vec::new();
+    for lane in lanes.iter().filter(|lane| lane.name != PREPARE) {
+        if !firsts.iter().any(|first| first.is_of(lane)) {
+            firsts.push(lane);
+        }
+    }
+    firsts.into_iter().filter_map(|first| LaneSpread::of(first, lanes)).collect()
+}
+
 /// Computes the report of a run.
 pub fn compute(run: &Run) -> Result<Report> {
     let lanes = run.lanes.iter().map(lane_figures).collect::<Result<Vec<_>>>()?;
     let journal = run.verified.iter().map(|(name, said)| (name.clone(), journal_figures(said))).collect();
-    let bars = if run.facts.kind == "bars" { bar_lines(&lanes) } else { Vec::new() };
+    let of_bars = run.facts.kind == "bars";
+    let bars = if of_bars { bar_lines(&lanes) } else { Vec::new() };
+    let over_runs = if of_bars { Vec::new() } else { over_runs(&lanes) };
     let valid = lanes.iter().all(|lane| lane.invalid.is_empty());
     Ok(Report {
         format: run.facts.format,
@@ -163,6 +249,7 @@ pub fn compute(run: &Run) -> Result<Report> {
         parameters: run.facts.parameters.clone(),
         machine: run.facts.machine.clone(),
         bars,
+        over_runs,
         lanes,
         journal,
         valid,

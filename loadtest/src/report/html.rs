@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{JournalFigures, LaneFigures, Report};
+use super::figures::{JournalFigures, LaneFigures, LaneSpread, Report};
 use super::plots;
 use super::svg::escape;
 use super::text::{in_unit, micros, number, whole};
@@ -32,6 +32,7 @@ pub fn page(report: &Report) -> String {
     } else {
         bars(&mut out, report);
     }
+    over_runs(&mut out, report);
     journal(&mut out, report);
     lanes(&mut out, report);
     facts(&mut out, report);
@@ -79,18 +80,7 @@ fn card(out: &mut String, value: &str, name: &str, note: &str, kind: &str) {
 fn verdict(out: &mut String, report: &Report) {
     out.push_str("<section class=\"cards\">");
     if let Some(lane) = main_lane(report) {
-        let peak = lane.over_time.iter().map(|point| point.per_second).fold(0.0, f64::max);
-        card(out, &whole(lane.answered), "taps answered", &format!("of {} sent", whole(lane.sent)), "");
-        card(
-            out,
-            &format!("{}/s", number(peak)),
-            "busiest moment",
-            &format!("mean {}/s", number(lane.per_second)),
-            "",
-        );
-        let latency = &lane.latency_us;
-        card(out, &micros(latency.p50), "a typical tap", "half are faster", "");
-        card(out, &micros(latency.p99), "99 of 100 taps", &format!("99.9 %: {}", micros(latency.p999)), "");
+        figures_of(out, report, lane);
     }
     if !report.bars.is_empty() {
         let bars = report.bars.iter().filter(|line| line.status != Status::Figure).count();
@@ -113,10 +103,36 @@ fn verdict(out: &mut String, report: &Report) {
     out.push_str("</section>\n");
 }
 
-/// The lane that a profile's report is about: the server's last one under the profile's own name.
-fn main_lane(report: &Report) -> Option<&LaneFigures> {
-    let mine = |lane: &&LaneFigures| lane.role == Role::Measured && lane.name == report.kind;
-    report.lanes.iter().rev().find(mine)
+/// The lane that a profile's report is about, over its runs: the server's, under the profile's own name.
+fn main_lane(report: &Report) -> Option<&LaneSpread> {
+    report.over_runs.iter().find(|lane| lane.role == Role::Measured && lane.name == report.kind)
+}
+
+/// The runs of the lane that a profile's report is about.
+fn main_runs(report: &Report) -> impl DoubleEndedIterator<Item = &LaneFigures> {
+    report.lanes.iter().filter(|lane| lane.role == Role::Measured && lane.name == report.kind)
+}
+
+/// The cards of a profile: medians, and how far apart several runs were.
+fn figures_of(out: &mut String, report: &Report, lane: &LaneSpread) {
+    let sum = |of: fn(&LaneFigures) -> u64| main_runs(report).map(of).sum::<u64>();
+    let runs = if lane.runs > 1 { format!(" in {} runs", lane.runs) } else { String::new() };
+    let apart = |spread: &Spread, word: fn(f64) -> String| {
+        if lane.runs < 2 {
+            return String::new();
+        }
+        format!("; {} to {}{runs}", word(spread.min), word(spread.max))
+    };
+    let (answered, sent) = (sum(|lane| lane.answered), sum(|lane| lane.sent));
+    card(out, &whole(answered), "taps answered", &format!("of {} sent{runs}", whole(sent)), "");
+    let rate = |rate: f64| format!("{}/s", number(rate));
+    let mean = format!("mean {}{}", rate(lane.per_second.median), apart(&lane.per_second, rate));
+    card(out, &rate(lane.busiest_per_second.median), "busiest moment", &mean, "");
+    let half = format!("half are faster{}", apart(&lane.p50_us, micros));
+    card(out, &micros(lane.p50_us.median), "a typical tap", &half, "");
+    let (p99, p999) = (&lane.p99_us, &lane.p999_us);
+    let slowest = format!("99.9 %: {}{}", micros(p999.median), apart(p999, micros));
+    card(out, &micros(p99.median), &format!("99 of 100 taps{}", apart(p99, micros)), &slowest, "");
 }
 
 fn figure(out: &mut String, title: &str, explanation: &str, drawing: &str) {
@@ -131,8 +147,12 @@ fn figure(out: &mut String, title: &str, explanation: &str, drawing: &str) {
 }
 
 fn profile(out: &mut String, report: &Report) {
-    let Some(lane) = main_lane(report) else { return };
+    let Some(lane) = main_runs(report).next_back() else { return };
     let _ = writeln!(out, "<p class=\"lead\">{}</p>", escape(&lane.what));
+    if lane.run > 1 {
+        let _ =
+            writeln!(out, "<p class=\"note\">What is drawn over time is the last of {} runs.</p>", lane.run);
+    }
     figure(
         out,
         "Throughput",
@@ -191,7 +211,7 @@ fn bars(out: &mut String, report: &Report) {
          pairs measured side by side in the same run.</p></section>\n",
     );
     for (name, drawing) in plots::bar_pairs(report) {
-        figure(out, &name, "Median of the runs beside the machine's own limit.", &drawing);
+        figure(out, &name, "Median of the runs beside the limit that the table names.", &drawing);
     }
 }
 
@@ -223,6 +243,43 @@ fn bar_row(out: &mut String, line: &BarLine) {
     for note in disk.iter().chain(&line.notes) {
         let _ = write!(out, "<tr class=\"under\"><td colspan=\"8\">{}</td></tr>", escape(note));
     }
+}
+
+/// Each lane over its runs, where there were several.
+fn over_runs(out: &mut String, report: &Report) {
+    if !report.has_several_runs() {
+        return;
+    }
+    out.push_str(
+        "<section><h2>Over the runs</h2><div class=\"scroll\"><table class=\"small\"><thead><tr><th>lane</th>\
+         <th>runs</th><th>per second</th><th>p50</th><th>p99</th><th>p99.9</th><th>steal</th></tr></thead><tbody>",
+    );
+    for lane in &report.over_runs {
+        let limit = if lane.role == Role::Limit { " <span class=\"chip\">limit</span>" } else { "" };
+        let _ = write!(
+            out,
+            "<tr><td><b>{}</b> {}{limit}</td><td>{}</td>",
+            escape(&lane.name),
+            escape(&lane.part),
+            lane.runs
+        );
+        let rate = Some(lane.per_second);
+        let _ = write!(
+            out,
+            "<td>{}<div class=\"note\">{}</div></td>",
+            word(rate, "taps/s"),
+            range(rate, "taps/s")
+        );
+        for time in [lane.p50_us, lane.p99_us, lane.p999_us].map(Some) {
+            let _ =
+                write!(out, "<td>{}<div class=\"note\">{}</div></td>", word(time, "us"), range(time, "us"));
+        }
+        let _ = write!(out, "<td>{:.1} %</td></tr>", lane.steal_percent);
+    }
+    out.push_str(
+        "</tbody></table></div><p class=\"note\">Medians; under them smallest and largest. The limits were \
+         measured before each run.</p></section>\n",
+    );
 }
 
 fn journal(out: &mut String, report: &Report) {
@@ -356,6 +413,50 @@ mod tests {
         log.lane(&measured, &intervals()).unwrap();
         log.verify("festival", "{\"exit\": 0, \"said\": {\"records\": 12}}").unwrap();
         page(&compute(&read(dir.path()).unwrap()).unwrap())
+    }
+
+    /// Three runs that were far apart, of which the page showed the last and nothing of the others, looked like one
+    /// figure that could be relied on.
+    #[test]
+    fn several_runs_are_shown_by_their_median_and_how_far_they_were_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = RunWriter::create(dir.path(), &facts("taps")).unwrap();
+        for (run, answers) in [(1, 100), (2, 900), (3, 300)] {
+            for (part, role) in [("echo", Role::Limit), ("server", Role::Measured)] {
+                let mut recorder = crate::stats::Recorder::start(0, 1_000).unwrap();
+                recorder.sent(answers);
+                recorder.answered(crate::stats::APPLIED, 0, answers * 1_000, answers);
+                log.lane(&lane("taps", part, role, run), &recorder.finish(1_000)).unwrap();
+            }
+        }
+        let report = compute(&read(dir.path()).unwrap()).unwrap();
+        assert_eq!(report.lanes.len(), 6, "every run is kept");
+        let over: Vec<_> = report.over_runs.iter().map(|lane| (lane.part.as_str(), lane.runs)).collect();
+        assert_eq!(over, [("echo", 3), ("server", 3)]);
+        let server = &report.over_runs[1];
+        // 100, 300 and 900 answers in 3 microseconds.
+        let rate = server.per_second;
+        assert!((rate.median - 1e8).abs() < 1.0 && (rate.min * 9.0 - rate.max).abs() < 1.0, "{rate:?}");
+        let close = |value: f64, micros: f64| (value - micros).abs() < micros / 100.0;
+        let p50 = server.p50_us;
+        assert!(close(p50.median, 300.0) && close(p50.min, 100.0) && close(p50.max, 900.0), "{p50:?}");
+
+        let text = crate::report::text::summary(&report);
+        let line = text.lines().find(|line| line.starts_with("taps server") && line.contains(".."));
+        assert!(line.is_some_and(|line| line.contains("300 us (100 us..900 us)")), "{text}");
+        let page = page(&report);
+        let section =
+            page.split("<h2>Over the runs</h2>").nth(1).unwrap().split("</section>").next().unwrap();
+        assert!(section.contains("300 us<div class=\"note\">100 us to 900 us</div>"), "{section}");
+        let card = page.split("a typical tap").nth(1).unwrap();
+        assert!(
+            card.starts_with("</div><div class=\"note\">half are faster; 100 us to 900 us in 3 runs"),
+            "{card}"
+        );
+        assert!(page.contains("<div class=\"note\">of 1,300 sent in 3 runs</div>"));
+        let figure = figure_of(&page, "How fast: beside the machine's own limits");
+        assert_eq!(figure.matches("Fanfare p50").count(), 1, "one bar, not one for each run");
+        assert!(!festival().contains("Over the runs"), "one run has no spread");
     }
 
     /// The figure with this heading, which must be there.

@@ -2,7 +2,7 @@
 //! Must never: compute a figure: it draws what is in the report.
 //! Laws: none.
 
-use super::figures::{LaneFigures, Point, Report};
+use super::figures::{LaneFigures, LaneSpread, Point, Report};
 use super::svg::{Bar, Labels, Scale, Series, bars, lines};
 use super::text::{in_unit, micros, number};
 use crate::lanes::SAME_WRITES;
@@ -62,55 +62,52 @@ pub fn noes(lane: &LaneFigures) -> String {
     bars("Declines and refusals by reason", &all)
 }
 
-/// What the machine could do beside what the server did: answers a second. In an open loop the server does what it is
-/// asked, so its busiest moment is shown.
+/// What the machine could do beside what the server did: answers a second, the median of the runs. In an open loop the
+/// server does what it is asked, so its busiest moment is shown.
 pub fn rates_beside_limits(report: &Report, name: &str) -> String {
-    let busiest =
-        |lane: &LaneFigures| lane.over_time.iter().map(|point| point.per_second).fold(0.0, f64::max);
-    let bar = |lane: &LaneFigures| {
-        let open = lane.target_per_second.is_some();
-        let value = if open { busiest(lane) } else { lane.per_second };
-        let what = if open { "busiest moment " } else { "" };
+    let bar = |lane: &LaneSpread| {
+        let (value, what) =
+            if lane.open { (lane.busiest_per_second, "busiest moment ") } else { (lane.per_second, "") };
         Bar {
             name: lane_name(lane),
-            value,
-            words: format!("{what}{}/s", number(value)),
-            colour: if lane.role == Role::Limit { 5 } else { 1 },
+            value: value.median,
+            words: format!("{what}{}/s", number(value.median)),
+            colour: colour(lane),
         }
     };
-    let shown = |lane: &&LaneFigures| {
-        lane.name == name
-            && lane.answered > 0
-            && (lane.role == Role::Measured || lane.target_per_second.is_none())
+    let shown = |lane: &&LaneSpread| {
+        lane.name == name && lane.p50_us.max > 0.0 && (lane.role == Role::Measured || !lane.open)
     };
-    let all: Vec<Bar> = report.lanes.iter().filter(shown).map(bar).collect();
+    let all: Vec<Bar> = report.over_runs.iter().filter(shown).map(bar).collect();
     bars("Rates beside the machine's own limits", &all)
 }
 
 /// The same for the time one tap takes: p50 and p99 of each lane.
 pub fn times_beside_limits(report: &Report, name: &str) -> String {
     let mut all = Vec::new();
-    let open = |lane: &LaneFigures| lane.target_per_second.is_some();
     let asked_at_a_rate =
-        report.lanes.iter().any(|lane| lane.name == name && lane.role == Role::Measured && open(lane));
+        report.over_runs.iter().any(|lane| lane.name == name && lane.role == Role::Measured && lane.open);
     // Times at full speed say nothing about times at a lower rate: only the disk's stand beside an open loop.
-    let comparable = |lane: &LaneFigures| !asked_at_a_rate || open(lane) || lane.part == "append-4k";
-    for lane in report.lanes.iter().filter(|lane| lane.name == name && lane.answered > 0 && comparable(lane))
-    {
-        let latency = &lane.latency_us;
-        for (what, value) in [("p50", latency.p50), ("p99", latency.p99)] {
+    let comparable = |lane: &LaneSpread| !asked_at_a_rate || lane.open || lane.part == "append-4k";
+    let mine = report.over_runs.iter().filter(|lane| lane.name == name && lane.p50_us.max > 0.0);
+    for lane in mine.filter(|lane| comparable(lane)) {
+        for (what, value) in [("p50", lane.p50_us.median), ("p99", lane.p99_us.median)] {
             all.push(Bar {
                 name: format!("{} {what}", lane_name(lane)),
                 value,
                 words: micros(value),
-                colour: if lane.role == Role::Limit { 5 } else { 1 },
+                colour: colour(lane),
             });
         }
     }
     bars("Times beside the machine's own limits", &all)
 }
 
-fn lane_name(lane: &LaneFigures) -> String {
+fn colour(lane: &LaneSpread) -> u8 {
+    if lane.role == Role::Limit { 5 } else { 1 }
+}
+
+fn lane_name(lane: &LaneSpread) -> String {
     let name = match (lane.role, lane.part.as_str()) {
         (Role::Measured, _) => "Fanfare",
         (Role::Limit, "echo") => "bare echo",

@@ -74,6 +74,7 @@ pub fn summary(report: &Report) -> String {
     );
     if report.bars.is_empty() {
         lanes(&mut out, report);
+        over_runs(&mut out, report);
     } else {
         bars(&mut out, report);
     }
@@ -151,11 +152,14 @@ fn spreads(line: &BarLine) -> String {
     format!("{} {runs}: {}", line.runs, parts.join(", "))
 }
 
+/// Median of the runs, with the smallest and the largest.
+fn ranged(spread: &Spread, word: impl Fn(f64) -> String) -> String {
+    format!("{} ({}..{})", word(spread.median), word(spread.min), word(spread.max))
+}
+
 /// What the disk alone needs for the writes of a figure, in words.
 pub fn disk_beside(disk: &DiskBeside) -> String {
-    let range = |spread: &Spread| {
-        format!("{} ({}..{})", micros(spread.median), micros(spread.min), micros(spread.max))
-    };
+    let range = |spread: &Spread| ranged(spread, micros);
     format!(
         "beside it the disk alone, append + flush of {} bytes at {}/s as the server wrote: p50 {}, p99 {}",
         whole(to_u64(disk.write_bytes.median)),
@@ -198,6 +202,32 @@ fn lanes(out: &mut String, report: &Report) {
         for reason in &lane.invalid {
             let _ = writeln!(out, "    INVALID: {reason}");
         }
+    }
+}
+
+/// Each lane over its runs, where there were several.
+fn over_runs(out: &mut String, report: &Report) {
+    if !report.has_several_runs() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "{:<34} {:>4} {:>27} {:>27} {:>27} {:>27} {:>6}",
+        "median (smallest..largest)", "runs", "per second", "p50", "p99", "p99.9", "steal"
+    );
+    for lane in &report.over_runs {
+        let role = if lane.role == Role::Limit { " (limit)" } else { "" };
+        let _ = writeln!(
+            out,
+            "{:<34} {:>4} {:>27} {:>27} {:>27} {:>27} {:>5.1}%",
+            format!("{} {}{role}", lane.name, lane.part),
+            lane.runs,
+            ranged(&lane.per_second, number),
+            ranged(&lane.p50_us, micros),
+            ranged(&lane.p99_us, micros),
+            ranged(&lane.p999_us, micros),
+            lane.steal_percent
+        );
     }
 }
 

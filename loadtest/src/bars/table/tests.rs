@@ -163,11 +163,33 @@ fn bytes_are_divided_by_what_they_hold() {
     let mut memory = lane("memory", "server", 1);
     memory.values.insert("resident_bytes".to_owned(), 350_000_000.0);
     memory.values.insert("wallets".to_owned(), 500_000.0);
+    memory.values.insert("remembered_ids".to_owned(), 22.0);
     let line = only(std::slice::from_ref(&memory));
     assert_eq!((line.status, line.stretch), (Status::Ok, Some(true)));
     assert!((line.value.unwrap().median - 700.0).abs() < 1e-9);
+    assert!((line.limit.unwrap().median - 592.0).abs() < 1e-9, "a slot of 64 bytes and 22 ids of 24");
     memory.values.remove("wallets");
     assert_eq!(only(&[memory]).status, Status::Missing);
+}
+
+/// A replay had nothing beside it: whether it was the disk, the hash or the server that took the time nobody could tell.
+#[test]
+fn a_replay_stands_beside_reading_and_hashing_as_much() {
+    let value = |part, name: &str, value| {
+        let mut lane = lane("replay", part, 1);
+        lane.values.insert(name.to_owned(), value);
+        lane
+    };
+    let mut server = value("server", "records", 9e6);
+    server.values.insert("replay_seconds".to_owned(), 3.0);
+    let lanes =
+        [rate("replay", "echo-64", 1, 140_000.0), value("read-and-hash", "read_seconds", 0.5), server];
+    let line = only(&lanes);
+    assert_eq!(line.status, Status::Ok);
+    assert!(
+        (line.value.unwrap().median - 3e6).abs() < 1e-3 && (line.limit.unwrap().median - 18e6).abs() < 1e-3
+    );
+    assert!((line.ratio.unwrap().median - 1.0 / 6.0).abs() < 1e-9);
 }
 
 /// A figure without a bar that read "ok" would have passed for a bar that was reached.
