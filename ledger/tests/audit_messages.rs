@@ -280,13 +280,15 @@ fn nothing_is_known_to_be_taken_that_was_not() {
         case(
             "more than was sent",
             |ledger| {
+                ledger.push_block(0, 2);
                 ledger.push(0, acknowledged(1, 6));
             },
-            &[in_0(Rule::Acknowledged, 30), at_the_end(Rule::Acknowledged)],
+            &[at(Rule::Acknowledged, 0, 4, 30), at_the_end(Rule::Acknowledged)],
         ),
         case(
             "more than was taken",
             |ledger| {
+                ledger.push_block(0, 2);
                 ledger.push(0, acknowledged(1, 5));
             },
             &[at_the_end(Rule::Acknowledged)],
@@ -294,9 +296,42 @@ fn nothing_is_known_to_be_taken_that_was_not() {
         case(
             "less than was known before",
             |ledger| {
+                ledger.push_block(0, 2);
                 ledger.push(0, acknowledged(1, 3));
             },
+            &[at(Rule::Acknowledged, 0, 4, 30)],
+        ),
+    ]);
+}
+
+/// A shard that writes down every acknowledgement by itself fills its journal with them, and its blocks have
+/// no room for customers.
+#[test]
+fn a_channel_is_acknowledged_once_in_a_block() {
+    check_messages(vec![
+        case(
+            "twice",
+            |ledger| {
+                ledger.push(1, arrived(2, 3, 100, 5));
+                ledger.push(0, acknowledged(1, 5));
+            },
             &[in_0(Rule::Acknowledged, 30)],
+        ),
+        case(
+            "the other channel",
+            |ledger| {
+                ledger.push(1, acknowledged(0, 2));
+            },
+            &[],
+        ),
+        case(
+            "in the next block",
+            |ledger| {
+                ledger.push_block(0, 2);
+                ledger.push(1, arrived(2, 3, 100, 5));
+                ledger.push(0, acknowledged(1, 5));
+            },
+            &[],
         ),
     ]);
 }

@@ -43,7 +43,7 @@ use ledger::record::Record;
 use allowances::Allowances;
 use bands::Pairings;
 use book::Book;
-use bounded::Bounded;
+use bounded::{Bounded, Windows};
 use conservation::Conservation;
 use once::Once;
 use order::Order;
@@ -116,6 +116,8 @@ pub type AskedFor = BTreeMap<(u64, u64), Vec<Asked>>;
 pub struct Seen<'a> {
     /// Where it stands.
     pub shard: ShardId,
+    /// The sequence number of its block.
+    pub block: u64,
     /// Its number.
     pub number: u64,
     /// What it says.
@@ -165,6 +167,7 @@ pub struct Laws {
     allowances: Allowances,
     /// By core.
     bounded: Vec<Bounded>,
+    windows: Windows,
     loops: u16,
     waiting: BTreeMap<u64, Waiting>,
     asked: AskedFor,
@@ -190,6 +193,7 @@ impl Laws {
             poisoned: BTreeMap::new(),
             allowances: Allowances::default(),
             bounded: vec![Bounded::default(); usize::from(loops)],
+            windows: Windows::default(),
             loops,
             waiting: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -319,7 +323,7 @@ impl Laws {
         let mut verdict = Ok(());
         let read = block.each_record(|number, record| {
             if verdict.is_ok() {
-                verdict = self.record(shard, number.0, &record);
+                verdict = self.record(shard, block.header.seq, number.0, &record);
             }
         });
         read.map_err(|error| Violation::new(Law::Chain, format!("a durable block is malformed: {error}")))?;
@@ -329,14 +333,14 @@ impl Laws {
         Ok(())
     }
 
-    fn record(&mut self, shard: ShardId, number: u64, record: &Record) -> Verdict {
+    fn record(&mut self, shard: ShardId, block: u64, number: u64, record: &Record) -> Verdict {
         self.checks += 1;
         let band = record.envelope.tag.or(record.envelope.wallet.map(WalletNumber::as_tag));
         let key = band.zip(record.envelope.request);
         let asked = key.and_then(|(band, id)| self.asked.get(&(band.get(), id.get())));
         let asked = asked.map_or(&[][..], Vec::as_slice);
         let festival = self.book.versions().named(record.envelope.configuration);
-        let seen = Seen { shard, number, record, book: &self.book, asked, festival };
+        let seen = Seen { shard, block, number, record, book: &self.book, asked, festival };
         in_force::record(&seen)?;
         isolation::record(&seen)?;
         self.pairings.record(&seen)?;
@@ -345,6 +349,7 @@ impl Laws {
         holds::record(&seen)?;
         self.conservation.record(&seen)?;
         self.whole.record(&seen)?;
+        self.windows.record(&seen)?;
         self.allowances.record(&seen)?;
         self.book.enter(shard, number, record);
         self.shadow.apply(shard, number, record);
