@@ -348,6 +348,7 @@ impl Laws {
         self.order.record(&seen)?;
         holds::record(&seen)?;
         self.conservation.record(&seen)?;
+        floors::swept(&seen, &self.conservation)?;
         self.whole.record(&seen)?;
         self.windows.record(&seen)?;
         self.allowances.record(&seen)?;
