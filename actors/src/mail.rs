@@ -6,7 +6,7 @@ use ledger::account::{Account, AccountKind};
 use ledger::entry::{Entry, Posting};
 use ledger::ids::{At, ShardId, VendorId, WalletNumber};
 use ledger::money::Currency;
-use ledger::mutant::{self, Mutant};
+use ledger::mutant::{self, Mutant, Poisoned};
 use ledger::record::{Body, Envelope, Mail, Message, Record, Sent, Taken};
 
 use crate::codes::Decline;
@@ -86,6 +86,7 @@ impl ShardState {
         if let Some(no) = self.not_next(from, number, message) {
             return no;
         }
+        mutant::trip_message(message, Poisoned::Receive);
         let outcome = match message {
             Message::Transfer { festival, payee, currency, amount, .. } => {
                 let wallet = self.open_wallet(*payee).filter(|wallet| wallet.festival() == *festival);
@@ -298,8 +299,7 @@ impl ShardState {
         let (vendor, currency, minor) = self.next_stripe(after)?;
         // A stripe is a liability: what it holds stands as a credit. One that a void left in debt waits
         // for the next sales.
-        let beyond = if mutant::on(Mutant::SweepBeyondStripe) { 2 } else { 1 };
-        let amount = minor.checked_neg().filter(|amount| *amount > 0).map(|amount| amount * beyond);
+        let amount = minor.checked_neg().filter(|amount| *amount > 0);
         let record = amount.and_then(|amount| self.swept(at, shards, vendor, currency, amount));
         Some((vendor, record))
     }

@@ -1,6 +1,8 @@
 //! Deliberately wrong versions of single lines, for the test of the tests. Without the `mutants`
 //! feature [`on`] is `false` at compile time and every trace of a mutant is gone from the binary.
 
+use crate::record::Message;
+
 macro_rules! mutants {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// One wrong line. Chosen at run time by name in a build with the `mutants` feature.
@@ -87,8 +89,6 @@ mutants! {
     AllowanceAskedTwice = "allowance-asked-twice",
     /// A vendor is paid out more than the vendor's home holds.
     HomeOverdrawn = "home-overdrawn",
-    /// A sweep takes home twice what the stripe holds.
-    SweepBeyondStripe = "sweep-beyond-stripe",
     /// One shard is never told of a new configuration.
     AdoptionSkipped = "adoption-skipped",
     /// A restarted shard decides by the first configuration it ever had.
@@ -115,6 +115,63 @@ pub const POISON_ANSWER: u32 = 0x00a4_53e4;
 /// `mutants` feature: what a journal meets that was written by another build. [`mend`] ends it.
 pub const POISON_REPLAY: u32 = 0x00ae_91a9;
 
+/// A message between shards that brings so many minor units panics when it is decided, in a build with the
+/// `mutants` feature.
+pub const POISON_RECEIVE: i64 = 137;
+/// A message between shards that brings so many minor units panics when its record is applied, in a build with
+/// the `mutants` feature.
+pub const POISON_TAKE: i64 = 139;
+/// A message between shards that brings so many minor units panics when it is decided, and again when it has
+/// come back, in a build with the `mutants` feature.
+pub const POISON_BOTH_WAYS: i64 = 149;
+/// What is left of an allowance panics when it is decided and is so many minor units, in a build with the
+/// `mutants` feature.
+pub const POISON_GIVE_BACK: i64 = 151;
+
+/// Where a poisoned message panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poisoned {
+    /// In its decision.
+    Receive,
+    /// In the application of the record that takes it.
+    Take,
+}
+
+/// Where a message panics, if it was poisoned. What a client chooses of a message is how much it brings, so
+/// that is what poisons one.
+#[cfg(feature = "mutants")]
+pub fn poison_of(message: &Message) -> Option<Poisoned> {
+    match message {
+        Message::Transfer { amount, .. } | Message::Allowance { amount, .. } => match *amount {
+            POISON_GIVE_BACK if message.gives_back() => Some(Poisoned::Receive),
+            POISON_RECEIVE | POISON_BOTH_WAYS if !message.gives_back() => Some(Poisoned::Receive),
+            POISON_TAKE if !message.gives_back() => Some(Poisoned::Take),
+            _ => None,
+        },
+        Message::Returned { message, .. } => match message.money() {
+            Some((_, POISON_BOTH_WAYS)) => poison_of(message),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Where a message panics: nowhere, in this build.
+#[cfg(not(feature = "mutants"))]
+pub const fn poison_of(_message: &Message) -> Option<Poisoned> {
+    None
+}
+
+/// Panics on a message that was poisoned for this place.
+#[cfg(feature = "mutants")]
+pub fn trip_message(message: &Message, place: Poisoned) {
+    assert!(poison_of(message) != Some(place), "poisoned request: a message");
+}
+
+/// Panics on a message that was poisoned for this place: never, in this build.
+#[cfg(not(feature = "mutants"))]
+pub const fn trip_message(_message: &Message, _place: Poisoned) {}
+
 #[cfg(feature = "mutants")]
 static MENDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
@@ -123,6 +180,10 @@ static MENDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::ne
 pub fn mend(mended: bool) {
     MENDED.store(mended, std::sync::atomic::Ordering::SeqCst);
 }
+
+/// Whether this is a build that can read back what was poisoned for that: it always is.
+#[cfg(not(feature = "mutants"))]
+pub const fn mend(_mended: bool) {}
 
 /// Panics on a record that was poisoned for its reading back.
 #[cfg(feature = "mutants")]

@@ -4,7 +4,7 @@ use ledger::account::AccountKind;
 use ledger::entry::Posting;
 use ledger::ids::{At, RecordNumber, WalletNumber};
 use ledger::law::Law;
-use ledger::mutant::{self, Mutant};
+use ledger::mutant::{self, Mutant, Poisoned};
 use ledger::record::{Body, Line, Message, Record};
 
 use super::ShardState;
@@ -51,16 +51,13 @@ impl ShardState {
             Body::Acknowledged { to, up_to } => self.channels.acknowledge(*to, *up_to),
             Body::Told => {}
             Body::Delivered { message } => {
+                mutant::trip_message(message, Poisoned::Take);
                 self.take_configuration(message);
                 self.tell_again(record, message);
                 self.post_message(record);
                 self.take_tag(record, message);
             }
-            Body::DeadLettered { .. } => self.post_message(record),
-            Body::Swept { .. } => {
-                self.post_message(record);
-                Law::Floors.holds(self.stripes.are_not_overdrawn_by(record.entry.postings()));
-            }
+            Body::DeadLettered { .. } | Body::Swept { .. } => self.post_message(record),
         }
     }
 
