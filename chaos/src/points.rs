@@ -189,6 +189,6 @@ fn plan(steps: u32) -> Plan {
     plan.inline_bytes = 64 << 10;
     plan.segment_pages = 100;
     plan.mark_every_micros = 1_000_000;
-    plan.weights.poison = 0;
+    (plan.weights.poison, plan.weights.poison_mail) = (0, 0);
     plan
 }

@@ -3,8 +3,11 @@
 
 use std::process::Command;
 
+use chaos::world::plan::{MANY_SHARDS, Plan};
 use chaos::world::tally::{Row, Tally};
 use chaos::{sim, world};
+use fastrand::Rng;
+use ledger::law::Law;
 
 #[test]
 fn every_law_holds_whatever_fails() {
@@ -19,6 +22,59 @@ fn every_law_holds_whatever_fails() {
     let bands = [Row::BandTaken, Row::BandInPlace, Row::BandToNobody, Row::BandUnderWay, Row::BandPays];
     for row in faults.into_iter().chain(bands).chain([Row::Retried, Row::Unknown]) {
         assert!(tally.of(row) > 0, "{row:?} was never hit:\n{tally}");
+    }
+}
+
+/// A long run with as many shards as a festival has, and enough to do for all of them.
+fn of_many_shards(rng: &mut Rng) -> Plan {
+    let mut plan = Plan::draw(rng);
+    (plan.shards, plan.loops, plan.bands) = (MANY_SHARDS, 2, 36);
+    (plan.steps, plan.crowd, plan.spare_bands, plan.about_bands) = (3_000, 80, 12, 15);
+    let weights = &mut plan.weights;
+    (weights.deliver, weights.turn, weights.work, weights.mail) = (300, 300, 300, 300);
+    (weights.mail_lost, weights.mail_twice, weights.crash, weights.kill) = (20, 20, 2, 2);
+    plan
+}
+
+/// With 32 shards most messages go to another shard than they came from: what got lost between two of them was hardly
+/// ever looked for.
+#[test]
+fn every_law_holds_with_32_shards() {
+    sim::quiet_poison();
+    let mut rng = Rng::with_seed(32);
+    let plan = of_many_shards(&mut rng);
+    let report = world::run_plan(32, rng, plan, false);
+    assert_eq!(report.violation.map(|violation| violation.to_string()), None);
+    let tally = report.tally;
+    assert_eq!(tally.of(Row::ManyShards), 1);
+    for row in [Row::Taken, Row::Returned, Row::MailLost, Row::BandTaken, Row::StepCompared] {
+        assert!(tally.of(row) > 0, "{row:?} was never hit:\n{tally}");
+    }
+}
+
+/// A transfer on its way when the last fault is over must be there ten seconds later: it was looked for after up to
+/// thirty.
+#[test]
+fn a_letter_that_takes_longer_than_ten_seconds_after_the_faults_is_too_late() {
+    sim::quiet_poison();
+    let held_for = |seconds: u64| {
+        let mut rng = Rng::with_seed(32);
+        let mut plan = of_many_shards(&mut rng);
+        (plan.mail_held_micros, plan.steps) = (seconds * 1_000_000, 1_000);
+        // A desk that waits for a wallet to take its band would say that nobody answers it.
+        (plan.spare_bands, plan.about_bands) = (0, 0);
+        // Hardly a letter arrives before, so that some are on their way then.
+        plan.weights.mail = 1;
+        world::run_plan(32, rng, plan, false).violation.map(|violation| (violation.law, violation.what))
+    };
+    assert_eq!(held_for(5), None);
+    for seconds in [11, 15] {
+        let broken = held_for(seconds);
+        assert_eq!(
+            broken.as_ref().map(|(law, _)| *law),
+            Some(Law::WholeOrNothing),
+            "{seconds} s: {broken:?}"
+        );
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use actors::codes::Decline;
 use actors::festival::Standing;
 use ledger::law::Law;
+use ledger::mutant;
 use ledger::record::{Body, Message, Record, Sent};
 
 use super::shadow::Shadow;
@@ -117,6 +118,10 @@ impl Allowances {
     fn message(&mut self, wallet: u64, record: &Record, message: &Message) -> Result<(), String> {
         let took_effect = record.decline.is_none() && matches!(record.body, Body::Delivered { .. });
         match message {
+            // Nobody could decide it: its money is back at the child.
+            message if message.gives_back() && buried(record) && mutant::poison_of(message).is_some() => {
+                Ok(())
+            }
             message if message.gives_back() && !took_effect => {
                 Err("declines what is left of an allowance: it is the child's".to_owned())
             }
@@ -162,6 +167,10 @@ impl Allowances {
     }
 }
 
+fn buried(record: &Record) -> bool {
+    matches!(record.body, Body::DeadLettered { .. })
+}
+
 /// Whom a record asks for how much.
 fn asking(record: &Record) -> Option<(u64, i64)> {
     let sent = record.envelope.mail.iter().flat_map(|mail| &mail.sent);
@@ -176,5 +185,45 @@ fn filling(record: &Record, asked: i64) -> Result<(), String> {
     match sent {
         [Sent { message: Message::Allowance { amount, .. }, .. }] if (1..=asked).contains(amount) => Ok(()),
         other => Err(format!("answers an asking for {asked} with {other:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ledger::ids::{At, ShardId, WalletNumber};
+    use ledger::money::Currency;
+    use ledger::record::Envelope;
+
+    use super::*;
+    use crate::laws::book::Book;
+    use crate::world::fixture;
+
+    /// What a child had left went back to the child, and the parent never saw it again.
+    #[test]
+    fn what_is_left_of_an_allowance_is_buried_only_where_it_panics() {
+        let [parent, child] = [1 << 40, 1 << 41].map(|number| WalletNumber::new(number).unwrap());
+        let book = Book::new(Arc::new(fixture::festival(true).unwrap()), 1);
+        let judged = |amount| {
+            // Back from the child: it is for who gave it.
+            let message = Message::Allowance {
+                festival: fixture::FESTIVAL,
+                parent: child,
+                child: parent,
+                target: 0,
+                mark: 0,
+                currency: Currency::EUR,
+                amount,
+            };
+            let envelope = Envelope { wallet: Some(parent), ..Envelope::default() };
+            let record = Record::fact(At(1), envelope, Body::DeadLettered { message });
+            let (shard, number) = (ShardId(0), 0);
+            let seen = Seen { shard, number, record: &record, book: &book, asked: &[], festival: None };
+            Allowances::default().record(&seen)
+        };
+        assert_eq!(judged(5).unwrap_err().law, Law::WholeOrNothing);
+        let poisoned = judged(mutant::POISON_GIVE_BACK);
+        assert_eq!(poisoned.is_ok(), cfg!(feature = "mutants"));
     }
 }

@@ -121,6 +121,7 @@ mod tests {
                 book,
                 poisoned: 0,
                 latest: at,
+                stopped: false,
             })
         };
         assert_eq!(told(home), Ok(()));

@@ -47,9 +47,9 @@ fn barred(release: &Release<'_>) -> bool {
     release.poisoned >= PANICS_TO_QUARANTINE && release.book.page(actor, release.durable).is_none()
 }
 
-/// Something broke: only a poisoned request may.
+/// Something broke: only a poisoned request may, or a shard that is not there.
 fn internal(release: &Release<'_>, answer: &Answer) -> Verdict {
-    if release.waiting.request.tag_counter.is_none() {
+    if !super::breaks(&release.waiting.request) && !release.stopped {
         return broken(Law::NoLooseTalk, release, "a sound request broke something");
     }
     empty_handed(release, answer)

@@ -6,6 +6,7 @@ pub mod allowances;
 pub mod bands;
 pub mod book;
 pub mod bounded;
+pub mod buried;
 pub mod chain;
 pub mod conservation;
 pub mod durable;
@@ -20,34 +21,39 @@ pub mod order;
 pub mod replay;
 pub mod rules;
 pub mod shadow;
+pub mod steps;
 pub mod timeline;
 pub mod versions;
 pub mod watch;
 pub mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use actors::command::{Command, Request};
 use actors::festival::Festival;
+use actors::shard_state::ShardState;
 use engine::core::Held;
 use engine::job::{Message, Mono};
 use ledger::block::{Block, Head};
 use ledger::ids::{At, ShardId, WalletNumber};
 use ledger::journal::embedded::SimDisk;
 use ledger::law::Law;
+use ledger::mutant::POISON_REPLAY;
 use ledger::record::Record;
 
 use allowances::Allowances;
 use bands::Pairings;
 use book::Book;
-use bounded::{Bounded, Windows};
+use bounded::Bounded;
+use buried::Buried;
 use conservation::Conservation;
 use once::Once;
 use order::Order;
 use shadow::Shadow;
+use steps::Steps;
 use watch::{FramePlace, Watch};
 use whole::Whole;
 
@@ -116,8 +122,6 @@ pub type AskedFor = BTreeMap<(u64, u64), Vec<Asked>>;
 pub struct Seen<'a> {
     /// Where it stands.
     pub shard: ShardId,
-    /// The sequence number of its block.
-    pub block: u64,
     /// Its number.
     pub number: u64,
     /// What it says.
@@ -150,6 +154,8 @@ pub struct Release<'a> {
     pub poisoned: u32,
     /// Nothing was decided at a later ledger time.
     pub latest: At,
+    /// The shard that answers stopped at a record which this process cannot read back.
+    pub stopped: bool,
 }
 
 /// All laws and the books they keep.
@@ -165,9 +171,12 @@ pub struct Laws {
     /// Poisoned requests that this process was handed, by actor.
     poisoned: BTreeMap<u64, u32>,
     allowances: Allowances,
+    buried: Buried,
+    steps: Steps,
+    /// Shards that stopped at a record which this process cannot read back.
+    stopped: BTreeSet<ShardId>,
     /// By core.
     bounded: Vec<Bounded>,
-    windows: Windows,
     loops: u16,
     waiting: BTreeMap<u64, Waiting>,
     asked: AskedFor,
@@ -192,8 +201,10 @@ impl Laws {
             pairings: Pairings::default(),
             poisoned: BTreeMap::new(),
             allowances: Allowances::default(),
+            buried: Buried::default(),
+            steps: Steps::default(),
+            stopped: BTreeSet::new(),
             bounded: vec![Bounded::default(); usize::from(loops)],
-            windows: Windows::default(),
             loops,
             waiting: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -219,7 +230,7 @@ impl Laws {
             asked.push(Asked { request: Rc::clone(request), from: Rc::clone(&from), home });
         }
         let retry = earlier.is_some();
-        if request.tag_counter.is_some() {
+        if breaks(request) {
             *self.poisoned.entry(band).or_default() += 1;
         }
         self.waiting.insert(token, Waiting { request: Rc::clone(request), from, deadline, retry });
@@ -266,7 +277,14 @@ impl Laws {
     /// L3: what a start believes is durable.
     pub fn opened(&mut self, heads: &[Head]) -> Verdict {
         self.checks += 1;
+        self.steps.forget();
+        self.stopped.clear();
         durable::believed(heads, self.shadow.heads())
+    }
+
+    /// A shard serves nobody for as long as this process lives.
+    pub fn stopped(&mut self, shard: ShardId) {
+        self.stopped.insert(shard);
     }
 
     /// Where the durable frames lie.
@@ -323,7 +341,7 @@ impl Laws {
         let mut verdict = Ok(());
         let read = block.each_record(|number, record| {
             if verdict.is_ok() {
-                verdict = self.record(shard, block.header.seq, number.0, &record);
+                verdict = self.record(shard, number.0, &record);
             }
         });
         read.map_err(|error| Violation::new(Law::Chain, format!("a durable block is malformed: {error}")))?;
@@ -333,14 +351,14 @@ impl Laws {
         Ok(())
     }
 
-    fn record(&mut self, shard: ShardId, block: u64, number: u64, record: &Record) -> Verdict {
+    fn record(&mut self, shard: ShardId, number: u64, record: &Record) -> Verdict {
         self.checks += 1;
         let band = record.envelope.tag.or(record.envelope.wallet.map(WalletNumber::as_tag));
         let key = band.zip(record.envelope.request);
         let asked = key.and_then(|(band, id)| self.asked.get(&(band.get(), id.get())));
         let asked = asked.map_or(&[][..], Vec::as_slice);
         let festival = self.book.versions().named(record.envelope.configuration);
-        let seen = Seen { shard, block, number, record, book: &self.book, asked, festival };
+        let seen = Seen { shard, number, record, book: &self.book, asked, festival };
         in_force::record(&seen)?;
         isolation::record(&seen)?;
         self.pairings.record(&seen)?;
@@ -348,12 +366,12 @@ impl Laws {
         self.order.record(&seen)?;
         holds::record(&seen)?;
         self.conservation.record(&seen)?;
-        floors::swept(&seen, &self.conservation)?;
         self.whole.record(&seen)?;
-        self.windows.record(&seen)?;
         self.allowances.record(&seen)?;
+        self.buried.record(&seen)?;
         self.book.enter(shard, number, record);
         self.shadow.apply(shard, number, record);
+        self.steps.durable(&self.shadow.states()[usize::from(shard.0)])?;
         floors::record(shard, number, record, &self.book, &self.shadow)
     }
 
@@ -373,11 +391,22 @@ impl Laws {
         };
         let band = waiting.request.tag.number.get();
         let poisoned = self.poisoned.get(&band).copied().unwrap_or(0);
+        let stopped = self.stopped.contains(&message.answer().shard);
         let (book, latest, waiting_for) = (&self.book, self.latest, &waiting);
         let Durable { records: from, at: since } = from;
         let durable = durable.records;
-        let release =
-            Release { waiting: waiting_for, message, from, since, durable, now, book, poisoned, latest };
+        let release = Release {
+            waiting: waiting_for,
+            message,
+            from,
+            since,
+            durable,
+            now,
+            book,
+            poisoned,
+            latest,
+            stopped,
+        };
         durable::released(&release)?;
         isolation::released(&release)?;
         self.once.released(&release)?;
@@ -420,9 +449,16 @@ impl Laws {
 
     /// L6: a live shard that shows exactly what is durable has the digest of the replica. `false` if
     /// it is ahead, and nothing was compared.
-    pub fn live(&mut self, state: &actors::shard_state::ShardState) -> Result<bool, Violation> {
+    pub fn live(&mut self, state: &ShardState) -> Result<bool, Violation> {
         self.checks += 1;
         replay::live(state, &self.shadow)
+    }
+
+    /// L6: what a live shard shows at the end of a step; compared as soon as that is durable. `false` if it
+    /// shows what it showed before.
+    pub fn shows(&mut self, shard: ShardId, state: Option<&ShardState>) -> Result<bool, Violation> {
+        self.checks += 1;
+        self.steps.shows(state, shard, &self.shadow.states()[usize::from(shard.0)])
     }
 
     /// L5: whether every shard goes by the newest configuration.
@@ -445,6 +481,16 @@ impl Laws {
         &self.allowances
     }
 
+    /// L5: messages that were buried, as far as that is durable.
+    pub const fn buried(&self) -> &Buried {
+        &self.buried
+    }
+
+    /// L6: what live shards showed at the ends of their steps.
+    pub const fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     /// The durable replica.
     pub const fn shadow(&self) -> &Shadow {
         &self.shadow
@@ -459,6 +505,12 @@ impl Laws {
     pub const fn checks(&self) -> u64 {
         self.checks
     }
+}
+
+/// Whether a request was poisoned for its decision or its application. One that panics where its record is read
+/// back harms nobody before that.
+fn breaks(request: &Request) -> bool {
+    request.tag_counter.is_some_and(|counter| counter.get() != POISON_REPLAY)
 }
 
 /// Whether a request gives another one up rather than asking for something itself.

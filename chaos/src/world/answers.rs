@@ -34,6 +34,8 @@ impl World {
         }
         self.note_version(&waiting, answer);
         self.note_band(&waiting, answer);
+        let besides = !self.stopped.is_empty() && matches!(answer.verdict, Says::Applied(Outcome::Applied));
+        self.tally.add(Row::Besides, u64::from(besides));
         if definite {
             self.clients.settled(&waiting.request);
         }
@@ -63,6 +65,18 @@ impl World {
         definite
     }
 
+    /// L6 at the end of a core's step: every shard of it that moved shows what its records give.
+    pub(super) fn compare_step(&mut self, core: usize) -> Verdict {
+        let Some(process) = &self.process else { return Ok(()) };
+        for shard in
+            (0..self.plan.shards).map(ShardId).filter(|shard| shard.0 % self.plan.loops == home(core))
+        {
+            let state = process.core(core).inspect(shard).and_then(|(_, state)| state);
+            self.laws.shows(shard, state)?;
+        }
+        Ok(())
+    }
+
     /// L6 in both directions.
     pub(super) fn compare(&mut self) -> Verdict {
         self.tally.hit(Row::FullReplay);
@@ -79,4 +93,9 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// The number of a core among as many as there are loops.
+fn home(core: usize) -> u16 {
+    u16::try_from(core).unwrap_or_default()
 }

@@ -14,7 +14,10 @@ use engine::job::{Lane, Mono};
 use engine::limits::MAILBOX_JOBS;
 use fastrand::Rng;
 use ledger::ids::{DeviceNumber, FestivalId, RequestId, ShardId, TillId, WalletNumber};
-use ledger::mutant::{POISON_APPLY, POISON_DECIDE};
+use ledger::mutant::{
+    POISON_APPLY, POISON_BOTH_WAYS, POISON_DECIDE, POISON_GIVE_BACK, POISON_RECEIVE, POISON_REPLAY,
+    POISON_TAKE,
+};
 use ledger::record::Tender;
 
 use super::board::{Board, sum};
@@ -62,6 +65,10 @@ const CRUSH_OF_EACH: usize = 60;
 
 /// Devices that sell.
 const SELLERS: [u32; 4] = [1, 2, 3, 6];
+
+/// Out of 1,000 requests to the shard that stops in a run, ones whose records panic where they are read back, or where
+/// they are applied.
+const STOPPERS: u32 = 60;
 
 /// How far back a client's memory goes when it repeats something.
 const RECENT: usize = 60;
@@ -239,15 +246,20 @@ impl Clients {
             }
         };
         let mut request = request;
+        if cfg!(feature = "mutants") && rng.u32(0..100) < plan.weights.poison_mail {
+            poison_mail(rng, &mut request.command, tally);
+        }
         if rng.u32(0..1_000) < plan.weights.wrong {
             self.spoil(rng, &mut request);
         }
         request.content = self.keys.content(&request);
-        if cfg!(feature = "mutants") && rng.u32(0..1_000) < plan.weights.poison {
-            let apply = rng.bool();
-            tally.hit(if apply { Row::PoisonApply } else { Row::PoisonDecide });
-            let poison = if apply { POISON_APPLY } else { POISON_DECIDE };
+        if let Some(poison) = poison(rng, plan, &request) {
             request.tag_counter = std::num::NonZeroU32::new(poison);
+            match poison {
+                POISON_APPLY => tally.hit(Row::PoisonApply),
+                POISON_DECIDE => tally.hit(Row::PoisonDecide),
+                _ => tally.hit(Row::PoisonReplay),
+            }
         }
         let late = rng.u8(0..12) == 0;
         let request = self.wish(request);
@@ -311,10 +323,21 @@ impl Clients {
 
     /// A wallet is kept in money by another one, or no longer.
     fn allow(&mut self, rng: &mut Rng, tag: Tag) -> Option<Request> {
+        let device = 5 + rng.u32(0..2);
+        // One whose rest would panic on its way back is ended soon, before it is spent.
+        let poisoned = self.recent(rng, |wish| {
+            matches!(wish.request.command, Command::SetAllowance { target: POISON_GIVE_BACK, .. })
+        });
+        if let Some(Request { tag, command: Command::SetAllowance { child, .. }, .. }) =
+            poisoned.map(|at| &*self.wishes[at].request)
+        {
+            let (tag, ends) = (*tag, Command::SetAllowance { child: *child, target: 0, mark: 0 });
+            let counter = self.count(device);
+            return self.build(device, counter, tag, ends);
+        }
         let child = self.tag(rng).number.as_wallet();
         let target = if rng.u8(0..4) == 0 { 0 } else { rng.i64(1..=fixture::TOP_UP_MAX / 2) };
         let mark = rng.i64(0..=target);
-        let device = 5 + rng.u32(0..2);
         let counter = self.count(device);
         self.build(device, counter, tag, Command::SetAllowance { child, target, mark })
     }
@@ -406,12 +429,41 @@ impl Clients {
     }
 }
 
+/// Where a new request panics. In a run in which a shard stops some do where their records are read back, and as many
+/// where they are applied, so that they are.
+fn poison(rng: &mut Rng, plan: &Plan, request: &Request) -> Option<u32> {
+    let any = cfg!(feature = "mutants") && rng.u32(0..1_000) < plan.weights.poison;
+    let stops = !any && plan.stops && is_of_last(request, plan.shards) && rng.u32(0..1_000) < STOPPERS;
+    let other = if stops { POISON_REPLAY } else { POISON_DECIDE };
+    (any || stops).then(|| if rng.bool() { POISON_APPLY } else { other })
+}
+
+/// Whether a request goes to the one shard that stops in a run in which one does.
+fn is_of_last(request: &Request, shards: u16) -> bool {
+    request.actor().shard(shards).0 + 1 == shards
+}
+
 /// Small ones that last, so that a wallet comes to have many, and larger ones that soon expire.
 fn authorise(rng: &mut Rng) -> Command {
     if rng.bool() {
         return Command::Authorise { amount: rng.i64(20..=200), seconds: rng.u32(600..=3_600) };
     }
     Command::Authorise { amount: rng.i64(300..=fixture::LARGEST), seconds: rng.u32(1..=30) }
+}
+
+/// Brings so much from one shard to another that somebody panics of it.
+fn poison_mail(rng: &mut Rng, command: &mut Command, tally: &mut Tally) {
+    const AMOUNTS: [i64; 3] = [POISON_RECEIVE, POISON_TAKE, POISON_BOTH_WAYS];
+    match command {
+        Command::Transfer { amount, .. } => *amount = AMOUNTS[rng.usize(0..AMOUNTS.len())],
+        Command::SetAllowance { target, mark, .. } if *target > 0 => {
+            // What it is set to panics on its way there, or what is left of it on its way back.
+            let poison = AMOUNTS.get(rng.usize(0..2 * AMOUNTS.len()));
+            (*target, *mark) = (poison.copied().unwrap_or(POISON_GIVE_BACK), 0);
+        }
+        _ => return,
+    }
+    tally.hit(Row::PoisonMessage);
 }
 
 fn spoil_command(rng: &mut Rng, command: &mut Command) {

@@ -253,7 +253,7 @@ impl World {
         self.begin_again()
     }
 
-    fn begin_again(&mut self) -> Verdict {
+    pub(super) fn begin_again(&mut self) -> Verdict {
         self.nemesis.disarm();
         self.cut_connections();
         if self.rng.u8(0..4) == 0 && !self.nemesis.stopped {
@@ -303,7 +303,9 @@ impl World {
         for _ in 0..STARTS {
             let left = self.disk.copy();
             let config = log_config(&self.plan, &self.clock);
-            let started = Process::start(&self.disk, config, self.plan.loops, self.clock.read(), &self.mesh);
+            self.mended = !self.plan.stops || !self.nemesis.is_at_work() || self.rng.bool();
+            let start = || Process::start(&self.disk, config, self.plan.loops, self.clock.read(), &self.mesh);
+            let started = self.builds.run(self.mended, start);
             match started {
                 Ok((process, opened)) if !self.disk.frozen() => {
                     self.process = Some(process);
@@ -342,6 +344,23 @@ impl World {
         ))
     }
 
+    /// Shards that stopped since this was last asked are known to serve nobody; ones that are back serve again.
+    pub(super) fn note_stopped(&mut self, row: Row) {
+        let Some(process) = &self.process else { return };
+        let stopped: Vec<_> = process.stopped().collect();
+        for shard in stopped.iter().filter(|shard| !self.stopped.contains(shard)) {
+            self.trace.line(format_args!("stopped {shard}"));
+        }
+        let back = self.stopped.iter().filter(|shard| !stopped.contains(shard)).count();
+        self.tally.add(Row::Mended, back as u64);
+        let known = if row == Row::Stopped { 0 } else { self.stopped.len() };
+        self.tally.add(row, stopped.len().saturating_sub(known) as u64);
+        for shard in &stopped {
+            self.laws.stopped(*shard);
+        }
+        self.stopped = stopped;
+    }
+
     /// A start went well, over what lay there before it: `left`.
     fn opened(&mut self, opened: &Opened, left: &SimDisk) -> Verdict {
         self.nemesis.fired(&self.disk, &mut self.tally);
@@ -354,6 +373,7 @@ impl World {
             self.tally.hit(Row::BeyondTold);
         }
         self.laws.opened(&opened.heads)?;
+        self.note_stopped(Row::Stopped);
         self.tally.hit(Row::CrashReplay);
         self.laws.replay_of(left)?;
         self.compare()

@@ -5,6 +5,7 @@
 mod answers;
 mod bands;
 pub mod board;
+mod builds;
 pub mod clients;
 pub mod clock;
 mod faults;
@@ -21,7 +22,7 @@ pub mod trace;
 
 use std::sync::Arc;
 
-use engine::job::{Job, Reply};
+use engine::job::{Job, Mono, Reply};
 use fastrand::Rng;
 use ledger::ids::ShardId;
 use ledger::journal::embedded::{LogConfig, PAGE, SimDisk, SimFault, SimKind};
@@ -29,6 +30,7 @@ use ledger::law::Law;
 
 use crate::laws::{Laws, Verdict, Violation};
 use board::Board;
+use builds::Builds;
 use clients::{Clients, Letter};
 use clock::SimClock;
 use faults::Nemesis;
@@ -89,6 +91,13 @@ pub struct World {
     looked_at: u64,
     /// Which of the possible remains of a power loss is taken.
     subset: u64,
+    builds: Builds,
+    /// Whether the running build can read back every record.
+    mended: bool,
+    /// Shards that stopped in the running process.
+    stopped: Vec<ShardId>,
+    /// Before this no letter between shards arrives.
+    mail_from: Mono,
 }
 
 /// Runs one seed. With `keep` the lines of the trace come back.
@@ -197,6 +206,10 @@ impl World {
             answers: 0,
             looked_at: 0,
             subset: 0,
+            builds: Builds::new(plan.stops),
+            mended: true,
+            stopped: Vec::new(),
+            mail_from: Mono(0),
             plan,
         };
         world.start()?;
@@ -210,9 +223,10 @@ impl World {
         let [asked, returned] = self.laws.allowances().counts();
         self.tally.add(Row::AllowanceAsked, asked);
         self.tally.add(Row::AllowanceReturned, returned);
-        for (row, count) in self.laws.book().versions().counts() {
-            self.tally.add(row, count);
-        }
+        let counts = self.laws.book().versions().counts().into_iter().chain(self.laws.buried().counts());
+        counts.for_each(|(row, count)| self.tally.add(row, count));
+        self.tally.add(Row::StepCompared, self.laws.steps().compared());
+        self.tally.add(Row::ManyShards, u64::from(self.plan.shards == plan::MANY_SHARDS));
         Report {
             seed,
             trace: self.trace.hash(),
@@ -338,7 +352,10 @@ impl World {
         let mut batch = Vec::with_capacity(count);
         for _ in 0..count {
             let at = self.rng.usize(0..self.net.len());
-            batch.push(self.net.swap_remove(at));
+            let letter = self.net.remove(at);
+            let overtaken = self.net[..at].iter().any(|older| older.request.tag == letter.request.tag);
+            self.tally.add(Row::Overtaken, u64::from(overtaken));
+            batch.push(letter);
         }
         let core = self.any_core();
         self.hand_over(core, batch)
@@ -395,6 +412,9 @@ impl World {
         self.laws.turned(u16::try_from(core).unwrap_or_default());
         // Where the power went in that turn, what died with it has been started again by then.
         let powerless = self.disk.frozen();
+        if !powerless {
+            self.compare_step(core)?;
+        }
         self.after(Some(core))?;
         if turn.dead && !powerless { self.store_died() } else { Ok(()) }
     }
@@ -420,10 +440,11 @@ impl World {
 
     fn rebuild(&mut self) -> Verdict {
         let Some(process) = &mut self.process else { return Ok(()) };
-        let rebuilt = process.rebuild();
+        let rebuilt = self.builds.run(self.mended, || process.rebuild());
         let rebuilt = rebuilt.map_err(|error| Violation::new(Law::Replay, format!("rebuild: {error}")))?;
         if let Some(shard) = rebuilt {
-            self.tally.hit(Row::ShardRebuilt);
+            self.note_stopped(Row::StoppedRebuild);
+            self.tally.add(Row::ShardRebuilt, u64::from(!self.stopped.contains(&shard)));
             self.trace.line(format_args!("rebuilt {shard}"));
         }
         Ok(())

@@ -36,6 +36,11 @@ pub struct Plan {
     pub hoard: bool,
     /// Out of 100 new requests, ones about bands.
     pub about_bands: u32,
+    /// Some records of the last shard panic where they are read back, and some starts are of a build that was
+    /// not mended.
+    pub stops: bool,
+    /// How long after the faults stopped no letter between shards arrives, microseconds: nothing in any seed.
+    pub mail_held_micros: u64,
 }
 
 /// How often each step is chosen, relative to the others.
@@ -74,18 +79,25 @@ pub struct Weights {
     pub store_killed: u32,
     /// Out of 1,000 requests, poisoned ones.
     pub poison: u32,
+    /// Out of 100 transfers and allowances, ones whose messages are poisoned.
+    pub poison_mail: u32,
     /// Out of 1,000 requests, ones that something is wrong with.
     pub wrong: u32,
 }
 
+/// Shards of a ledger unless somebody says otherwise.
+pub const MANY_SHARDS: u16 = 32;
+
 impl Plan {
     /// The plan of a seed.
     pub fn draw(rng: &mut Rng) -> Self {
-        let shards = *rng.choice([4, 4, 4, 5, 8, 32].iter()).unwrap_or(&4);
+        let shards = *rng.choice([4, 4, 4, 5, 8, MANY_SHARDS].iter()).unwrap_or(&4);
+        // As many wristbands as shards, or most of them would have nothing to do with each other.
+        let bands = if shards == MANY_SHARDS { rng.u32(24..=48) } else { rng.u32(3..=10) };
         Self {
             shards,
             loops: rng.u16(1..=2),
-            bands: rng.u32(3..=10),
+            bands,
             steps: rng.u32(1_500..=3_000),
             crowd: rng.usize(8..=80),
             inline_bytes: if rng.bool() { 0 } else { 64 << 10 },
@@ -97,6 +109,8 @@ impl Plan {
             spare_bands: 0,
             hoard: false,
             about_bands: 0,
+            stops: rng.u8(0..8) == 0 && cfg!(feature = "mutants"),
+            mail_held_micros: 0,
         }
         .with_bands(rng)
     }
@@ -112,6 +126,7 @@ impl Plan {
 
     /// The same without any fault of the machine.
     pub fn good_machine(mut self) -> Self {
+        self.stops = false;
         let Weights { deliver, turn, work, look_up, rebuild, clock, mail, flood, wrong, .. } = self.weights;
         self.weights = Weights {
             deliver,
@@ -133,7 +148,8 @@ impl Weights {
     fn draw(rng: &mut Rng) -> Self {
         let mut some = |most: u32| if rng.u8(0..3) == 0 { rng.u32(1..=most) } else { 0 };
         let faults = [some(8), some(8), some(8), some(6), some(6), some(4), some(6), some(6), some(3)];
-        let (clock_back, clock_jump, flood, poison) = (some(10), some(4), some(6), some(40));
+        let (clock_back, clock_jump, flood) = (some(10), some(4), some(6));
+        let (poison, poison_mail) = (some(40), some(40));
         let (mail_lost, mail_twice) = (some(40), some(40));
         let (fenced, unreadable) = (some(4), some(40));
         let [crash, crash_mid_call, kill, fail_io, fail_full, disk_full, slow_disk, pause, store_killed] =
@@ -164,6 +180,7 @@ impl Weights {
             pause,
             store_killed,
             poison,
+            poison_mail,
             wrong: rng.u32(40..=200),
             organise: if rng.bool() { rng.u32(10..=40) } else { 0 },
         }

@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 use engine::core::{Core, CoreParts, Layout, Parcel, Peer};
 use engine::job::{Clock, Job, Told};
 use engine::mail::Letter;
-use engine::recovery::{self, Recovered, RecoveryError};
+use engine::recovery::{self, Recovered, RecoveryError, Stopped};
 use ledger::block::Draft;
 use ledger::ids::{At, Epoch, ShardId};
 use ledger::journal::Journal;
@@ -68,7 +68,7 @@ pub fn found(
 
 impl Process {
     /// Starts a server over what `disk` holds: recovery by full replay, then an opening record of
-    /// this start in every shard. `loops` cores share the shards in turn.
+    /// this start in every shard that is back. `loops` cores share the shards in turn.
     pub fn start(
         disk: &SimDisk,
         config: LogConfig,
@@ -79,10 +79,13 @@ impl Process {
         let read = |visit: &mut recovery::Visit<'_>| -> Result<(Log, Opened), StartError> {
             Ok(Log::open(Arc::new(disk.clone()), config, visit)?)
         };
-        let ((log, opened), shards) = recovery::recover(1, read)?;
-        let last = shards.iter().map(|(state, _)| state.epoch().0).max().unwrap_or_default();
+        let ((log, opened), found) = recovery::recover_each(1, read)?;
+        let (shards, remains) = recovery::parted(found);
+        let of_whole = shards.iter().map(|(state, _)| state.epoch().0);
+        let last = of_whole.chain(remains.iter().map(|left| left.epoch.0)).max().unwrap_or_default();
         let epoch = Epoch(last + 1);
-        let cores = cores(&log, shards, loops, epoch, clock, mesh);
+        let stopped = remains.iter().map(|left| left.stopped).collect();
+        let cores = cores(&log, (shards, stopped), loops, epoch, clock, mesh);
         let (worker, intruder) = (log.worker(), log.port(None));
         Ok((Self { log, worker, cores, rebuilds: VecDeque::new(), intruder, epoch }, opened))
     }
@@ -100,6 +103,11 @@ impl Process {
     /// The log.
     pub const fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The shards that stopped.
+    pub fn stopped(&self) -> impl Iterator<Item = ShardId> {
+        self.cores.iter().flat_map(Core::stopped).map(|stopped| stopped.shard)
     }
 
     /// Hands a batch to a core.
@@ -160,12 +168,13 @@ impl Process {
         !self.rebuilds.is_empty()
     }
 
-    /// Rebuilds the oldest dropped shard, as the recovery thread does, and hands it back.
+    /// Rebuilds the oldest dropped shard, as the recovery thread does, and hands it back, or stops it.
     pub fn rebuild(&mut self) -> Result<Option<ShardId>, RecoveryError> {
         let Some((core, shard)) = self.rebuilds.pop_front() else { return Ok(None) };
         match recovery::rebuild(&self.log, shard) {
             Ok(rebuilt) => self.cores[core].install(rebuilt),
             Err(RecoveryError::Replay(_)) => self.rebuilds.push_back((core, shard)),
+            Err(RecoveryError::Stopped(stopped)) => self.cores[core].stop(stopped),
             Err(error) => return Err(error),
         }
         Ok(Some(shard))
@@ -174,7 +183,7 @@ impl Process {
 
 fn cores(
     log: &Log,
-    shards: Vec<Recovered>,
+    (shards, stopped): (Vec<Recovered>, Vec<Stopped>),
     loops: u16,
     epoch: Epoch,
     clock: Clock,
@@ -187,7 +196,10 @@ fn cores(
         peers.push(Peer { sender, waker: Arc::new(|| {}) });
         inboxes.push(inbox);
     }
-    let homes = shards.iter().map(|(state, _)| state.shard().0 % loops).collect();
+    let of_whole = shards.iter().map(|(state, _)| state.shard());
+    let mut all: Vec<ShardId> = of_whole.chain(stopped.iter().map(|stopped| stopped.shard)).collect();
+    all.sort();
+    let homes = all.iter().map(|shard| shard.0 % loops).collect();
     let layout = Layout::new(homes, peers);
     let mut own: Vec<Vec<Recovered>> = (0..loops).map(|_| Vec::new()).collect();
     for recovered in shards {
@@ -196,7 +208,7 @@ fn cores(
     let mut cores = Vec::new();
     for ((shards, inbox), number) in own.into_iter().zip(inboxes).zip(0..) {
         let (ledger, layout, journal) = (fixture::LEDGER, layout.clone(), log.port(None));
-        let stopped = Vec::new();
+        let stopped = stopped.iter().filter(|stopped| stopped.shard.0 % loops == number).copied().collect();
         let parts = CoreParts { number, journal, shards, stopped, ledger, epoch, layout, inbox };
         let mut core = Core::new(parts);
         core.set_post(Box::new(mesh.clone()));

@@ -7,7 +7,6 @@ use actors::command::Command;
 use ledger::ids::Office;
 use ledger::law::Law;
 
-use super::healing::AGREEING_MICROS;
 use super::tally::{Row, Tally};
 use super::{Verdict, World, fixture};
 use crate::laws::Violation;
@@ -81,7 +80,10 @@ impl World {
                         self.round()?;
                     }
                 }
-                Scene::Rest => self.drain_channels(self.clock.mono().0 + AGREEING_MICROS)?,
+                Scene::Rest => {
+                    let until = self.agreeing();
+                    self.drain_channels(until)?;
+                }
             }
         }
         self.heal()

@@ -103,7 +103,11 @@ rows! {
     PartReordered = "fault" "part of a configuration arrives behind a later one",
     CrashStaged = "fault" "process ends between stage and adopt",
     CrashApart = "fault" "process ends while only some shards have a version",
+    PoisonMessage = "fault" "message asked for that panics where it is taken" if "mutants",
+    PoisonReplay = "fault" "record that panics its replay" if "mutants",
+    ManyShards = "world" "run with 32 shards",
     Duplicate = "client" "same request again",
+    Overtaken = "client" "request overtaken by a later one of its wristband",
     OtherDoor = "client" "same request through another door",
     Late = "client" "request taken up after its sender left",
     IdReused = "client" "id used again with another content",
@@ -124,6 +128,10 @@ rows! {
     Retried = "code" "a retry got its first answer",
     Taken = "code" "message taken",
     Returned = "code" "message sent back",
+    DeadLetter = "code" "message buried as a dead letter",
+    DeadPoisoned = "code" "dead letter: it panicked" if "mutants",
+    DeadGivenBack = "code" "dead letter: what was left of an allowance" if "mutants",
+    Unclaimed = "code" "money that came back kept to be claimed" if "mutants",
     Swept = "code" "stripe swept home",
     Expired = "code" "hold ended by its timer",
     VersionAdopted = "code" "configuration version adopted by a shard",
@@ -160,6 +168,10 @@ rows! {
     Reopened = "recovery" "reopened in the process after the store died",
     BeyondTold = "recovery" "block found that was never told",
     ShardRebuilt = "recovery" "shard rebuilt beside the others",
+    Stopped = "recovery" "shard stopped at a start by a record that panics its replay" if "mutants",
+    StoppedRebuild = "recovery" "shard stopped in its rebuild by such a record" if "mutants",
+    Besides = "recovery" "applied while another shard is stopped" if "mutants",
+    Mended = "recovery" "stopped shard brought back by a mended build" if "mutants",
     ActorQuarantined = "recovery" "actor quarantined by name" if "mutants",
     DamageByFrame = "recovery" "damage refused: a good frame follows",
     DamageByMark = "recovery" "damage refused: the MARK had passed it",
@@ -176,6 +188,7 @@ rows! {
     FullReplay = "recovery" "full replay of the image compared",
     CrashReplay = "recovery" "full replay of what a crash left compared",
     LiveCompared = "recovery" "live shard compared with its replica",
+    StepCompared = "recovery" "end of a live shard's step compared with the replay of its records",
 }
 
 /// The counts.
@@ -215,7 +228,7 @@ impl Tally {
             .map(|code| ("code", format!("refused {}", code.name()), self.of(Row::Refused(code.number()))));
         let mut lines: Vec<_> = fixed.chain(declines).chain(refusals).collect();
         lines.sort_by_key(|(group, ..)| {
-            ["client", "fault", "code", "recovery"].iter().position(|g| g == group)
+            ["world", "client", "fault", "code", "recovery"].iter().position(|g| g == group)
         });
         lines
     }
