@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ledger::ids::{At, RecordNumber, ShardId};
+use ledger::law::Law;
 use ledger::mutant::{self, Mutant};
 use ledger::record::{Mail, Message, Record, Sent};
 use smallvec::SmallVec;
@@ -73,7 +74,10 @@ impl Outbox {
 
     fn push(&mut self, waiting: Waiting) {
         self.sent = waiting.number;
-        *self.count(&waiting.message) += 1;
+        let count = self.count(&waiting.message);
+        *count += 1;
+        // Requests and returns have a window each.
+        Law::Bounded.holds(*count <= WINDOW);
         self.waiting.push_back(waiting);
     }
 
@@ -180,6 +184,8 @@ impl Channels {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use ledger::ids::{FestivalId, WalletNumber};
     use ledger::money::Currency;
     use ledger::record::{Body, DeclineCode, Envelope};
@@ -195,10 +201,14 @@ mod tests {
     fn send(channels: &mut Channels, to: ShardId, message: Message) -> Option<u64> {
         let sent = channels.address(to, message)?;
         let number = sent.number;
-        let mail = Mail { taken: None, sent: [sent].into_iter().collect() };
-        let record = Record::fact(At(1), Envelope::default(), Body::Released);
-        channels.apply(RecordNumber(number), &record, &mail);
+        push(channels, sent);
         Some(number)
+    }
+
+    fn push(channels: &mut Channels, sent: Sent) {
+        let number = RecordNumber(sent.number);
+        let mail = Mail { taken: None, sent: [sent].into_iter().collect() };
+        channels.apply(number, &Record::fact(At(1), Envelope::default(), Body::Released), &mail);
     }
 
     fn numbers(channels: &Channels, to: ShardId, after: u64) -> Vec<u64> {
@@ -242,5 +252,29 @@ mod tests {
         // At rest nothing of the burst is left: a server that had one would hold megabytes for ever.
         channels.acknowledge(to, WINDOW + 2);
         assert!(channels.bytes() <= 1_024, "{} bytes", channels.bytes());
+    }
+
+    /// A receiver that is down for an hour, and a sender whose memory it takes along.
+    #[test]
+    fn a_message_beyond_its_window_is_counted_as_a_broken_law() {
+        let back = |number| {
+            let why = DeclineCode(std::num::NonZeroU8::MIN);
+            Message::Returned { number, why, message: Box::new(transfer(1)) }
+        };
+        let request = |_| transfer(1);
+        let kinds: [&dyn Fn(u64) -> Message; 2] = [&request, &back];
+        let (mut channels, to) = (Channels::default(), ShardId(1));
+        let mut full = 0;
+        for kind in kinds {
+            let before = Law::Bounded.broken();
+            (1..=WINDOW).for_each(|number| assert!(send(&mut channels, to, kind(number)).is_some()));
+            full += WINDOW;
+            assert_eq!(Law::Bounded.broken(), before, "a full window is none");
+            let beyond = Sent { to, number: full + 1, message: kind(full + 1) };
+            let mut more = channels.clone();
+            // A debug build panics as well.
+            let _ = catch_unwind(AssertUnwindSafe(|| push(&mut more, beyond)));
+            assert_eq!(Law::Bounded.broken(), before + 1);
+        }
     }
 }

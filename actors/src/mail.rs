@@ -299,7 +299,8 @@ impl ShardState {
         let (vendor, currency, minor) = self.next_stripe(after)?;
         // A stripe is a liability: what it holds stands as a credit. One that a void left in debt waits
         // for the next sales.
-        let amount = minor.checked_neg().filter(|amount| *amount > 0);
+        let beyond = if mutant::on(Mutant::SweepBeyondStripe) { 2 } else { 1 };
+        let amount = minor.checked_neg().filter(|amount| *amount > 0).map(|amount| amount * beyond);
         let record = amount.and_then(|amount| self.swept(at, shards, vendor, currency, amount));
         Some((vendor, record))
     }

@@ -21,13 +21,19 @@ impl Stripes {
     pub(crate) fn post(&mut self, posting: &Posting) {
         let balance = self.0.entry(posting.account).or_insert(0);
         *balance = balance.saturating_add(posting.minor);
-        // Of all that lies here only a vendor's home has a floor.
+        // Of all that lies here only a vendor's home has a floor; a vendor's stripe has one for its sweep.
         Law::Floors.holds(*balance <= 0 || posting.account.kind != AccountKind::VendorHome);
     }
 
     /// What stands on the holder's side of an account here; 0 if nothing was ever posted to it.
     pub(crate) fn held(&self, account: &Account) -> i64 {
         self.0.get(account).map_or(0, |minor| minor.saturating_neg())
+    }
+
+    /// Whether a sweep that posted this left its vendor's stripe at nothing or above. A void may leave it below.
+    pub(crate) fn are_not_overdrawn_by(&self, swept: &[Posting]) -> bool {
+        let mut sales = swept.iter().filter(|posting| posting.account.kind == AccountKind::VendorSales);
+        sales.all(|posting| self.held(&posting.account) >= 0)
     }
 
     /// What vendors are owed here: the stripe of the next vendor after `after`.

@@ -16,13 +16,13 @@ use engine::job::{Message, Mono};
 use ledger::account::{Account, AccountKind};
 use ledger::block::{Draft, Head};
 use ledger::entry::{Entry, Posting};
-use ledger::ids::{At, Epoch, ItemId, RecordNumber, ShardId, Version};
+use ledger::ids::{At, Epoch, ItemId, RecordNumber, ShardId, VendorId, Version};
 use ledger::journal::embedded::{Log, LogConfig, Port, SimDisk, Worker};
 use ledger::journal::{Event, Journal};
 use ledger::law::Law;
 use ledger::money::Currency;
 use ledger::money::VatRate;
-use ledger::record::{Body, Envelope, Line, Mail, Message as Wire, Record, Sent, Taken, Tender};
+use ledger::record::{Body, Envelope, Line, Mail, Message as Wire, Record, Sent, Taken, Tax, Tender};
 
 /// A ledger of one shard whose records are written by hand, with the laws looking on.
 struct Forge {
@@ -150,6 +150,24 @@ impl Forge {
         self.record(request, Body::ToppedUp { tender: Tender::Cash, amount: asked }, None, &postings)
     }
 
+    /// Wallet 1 buys a beer at 6.50 of vendor 1.
+    fn sold(&mut self) {
+        let asked = [AskedLine { item: 1, quantity: 1, unit_price: 650 }].into_iter().collect();
+        let sale = request(1, 9, Command::Purchase { lines: asked, amount: 650, confirmed: true });
+        self.ask(&sale);
+        let (item, vat) = (ItemId::new(1).unwrap(), VatRate::new(2_000).unwrap());
+        let lines = [Line { item, quantity: 1, unit_price: 650, vat }].into_iter().collect();
+        let (base, tax) = vat.split(650);
+        let taxes = [Tax { rate: vat, base, tax }].into_iter().collect();
+        let account = |kind, owner| Account::new(kind, owner, Currency::EUR);
+        let postings = [
+            Posting { account: account(AccountKind::WalletPaid, sale.tag.number.get()), minor: 650 },
+            Posting { account: account(AccountKind::VendorSales, 1), minor: -650 },
+        ];
+        let record = self.record(&sale, Body::Purchased { lines, taxes, confirmed: true }, None, &postings);
+        self.write(&record).unwrap();
+    }
+
     fn tell(&mut self, token: u64, answer: Answer) -> Option<Law> {
         let told = self.laws.released(token, &Message::Answer(answer), Mono(0));
         told.err().map(|violation| violation.law)
@@ -168,6 +186,25 @@ fn cash(counter: u64, amount: i64) -> Request {
 fn answer(request: &Request, verdict: Says, record: u64, balance: i64) -> Answer {
     let command = request.command.number();
     Answer { id: request.id, command, verdict, shard: ShardId(0), record: RecordNumber(record), balance }
+}
+
+/// What vendor 1 sold leaves for its home, in the same shard.
+fn sweep_record(amount: i64) -> Record {
+    let vendor = VendorId::new(1).unwrap();
+    let message = Wire::Swept { vendor, currency: Currency::EUR, amount };
+    let sent = Sent { to: ShardId(0), number: 1, message };
+    let account = |kind, owner| Account::new(kind, owner, Currency::EUR);
+    let postings = [
+        Posting { account: account(AccountKind::VendorSales, 1), minor: amount },
+        Posting { account: account(AccountKind::Transit, 0), minor: -amount },
+    ];
+    let first = Version::new(1);
+    let mail = Some(Box::new(Mail { taken: None, sent: [sent].into_iter().collect() }));
+    let envelope =
+        Envelope { configuration: first, catalogue: first, policy: first, mail, ..Envelope::default() };
+    let entry = Entry::new(postings).unwrap();
+    let body = Body::Swept { vendor, amount };
+    Record { at: At(fixture::START.0 + 1_000), envelope, body, decline: None, entry }
 }
 
 const APPLIED: Says = Says::Applied(Outcome::Applied);
@@ -197,6 +234,21 @@ fn l3_an_answer_before_its_record_is_durable() {
     let token = forge.ask(&top_up);
     let number = forge.head.next_record.0;
     assert_eq!(forge.tell(token, answer(&top_up, APPLIED, number, 500)), Some(Law::DurableBeforeTold));
+}
+
+/// A vendor's home that holds what nobody ever paid.
+#[test]
+fn l2_a_sweep_of_more_than_its_stripe_holds() {
+    for (amount, judged) in [(649, None), (650, None), (651, Some(Law::Floors)), (1_300, Some(Law::Floors))] {
+        let mut forge = Forge::new();
+        forge.opened();
+        let top_up = cash(2, 1_000);
+        forge.ask(&top_up);
+        forge.write(&forge.top_up_record(&top_up, 1_000, 1_000)).unwrap();
+        forge.sold();
+        let record = sweep_record(amount);
+        assert_eq!(law(forge.write(&record)), judged, "{amount}");
+    }
 }
 
 #[test]

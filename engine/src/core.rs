@@ -65,7 +65,7 @@ impl Layout {
     }
 }
 
-/// Jobs that wait in one shard.
+/// What waits in one shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// In its mailbox.
@@ -76,6 +76,8 @@ pub struct Held {
     pub parked: usize,
     /// Meant for another actor, until what they were sent on by is confirmed.
     pub elsewhere: usize,
+    /// Letters that came by one channel and are to be taken, of the channel that has most.
+    pub letters: u64,
 }
 
 /// What a turn left behind.

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use actors::command::{AskedLine, Command, Request};
 use engine::core::Core;
+use engine::limits::SWEEP_MICROS;
 use engine::recovery;
 use ledger::block::Draft;
 use ledger::ids::{Epoch, Office, ShardId, VendorId};
@@ -72,6 +73,25 @@ fn a_payout_beyond_what_came_home_is_counted() {
     payout.tag = actors::address::Tag { number: office.as_tag(), check: 0 };
     payout.content = keys().content(&payout);
     rings(Law::Floors, Mutant::HomeOverdrawn, &[payout]);
+}
+
+#[test]
+fn a_sweep_beyond_its_stripe_is_counted() {
+    // A vendor's home that holds what nobody ever paid, and pays it out.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    for (chosen, rung) in [(None, 0), (Some(Mutant::SweepBeyondStripe), 1)] {
+        let (_memory, mut core) = funded();
+        submit(&mut core, [buy(1, 1, 1)]);
+        settle(&mut core, 2);
+        let before = Law::Floors.broken();
+        mutant::choose(chosen);
+        for tick in 1..=24 {
+            settle(&mut core, tick * SWEEP_MICROS / 12);
+        }
+        mutant::choose(None);
+        assert!(core.counters().swept > 0);
+        assert_eq!(Law::Floors.broken() - before, rung, "{chosen:?}");
+    }
 }
 
 #[test]

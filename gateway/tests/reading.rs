@@ -8,7 +8,7 @@ use gateway::commands::explain::{self, Again, Subject, explain};
 use gateway::commands::{inspect, verify};
 use ledger::ids::{RecordNumber, RequestId, ShardId};
 use ledger::record::{Body, Kind, Record};
-use support::{DESK, SHARDS, Site, cash, evening, long_evening};
+use support::{BAR, DESK, SHARDS, Site, buy, cash, evening, long_evening};
 
 fn verified(site: &Site) -> (verify::Verified, String) {
     let verified = verify::verify(site.dir()).unwrap();
@@ -242,6 +242,35 @@ fn what_goes_on_between_wallets_and_over_time_is_verified_and_decided_again() {
             assert!(found.iter().all(|one| one.again == Again::Same), "{found:?}");
         }
     }
+}
+
+/// A vendor was paid for a beer that was given back, and the sales of the other shards hid it in every sum.
+#[test]
+fn a_vendor_in_debt_on_a_shard_is_told() {
+    let mut site = Site::new();
+    let other = (2..10).find(|band| site.shard_of(*band) != site.shard_of(1)).unwrap();
+    for band in [1, other] {
+        site.tap(DESK, band, Command::Open);
+        site.tap(DESK, band, cash(2_000));
+    }
+    let (sale, _) = site.tap(BAR, 1, buy(1));
+    site.sweep();
+    site.deliver();
+    site.write();
+    assert!(!verified(&site).1.contains("in debt"));
+    site.tap(BAR, other, buy(1));
+    site.tap(DESK, 1, Command::Void { sale });
+    site.close();
+    let (found, text) = verified(&site);
+    assert!(found.is_sound(), "{text}");
+    let shard = site.shard_of(1);
+    assert!(text.contains(&format!("\nvendor 1: shard {shard} in debt 6.50 EUR\n")), "{text}");
+    let json = verify::json(&found);
+    let told = serde_json::json!([{ "vendor": 1, "shard": shard, "currency": "EUR", "debt": 650 }]);
+    assert_eq!(json["vendors_in_debt"], told);
+    let sums = json["accounts"].as_array().unwrap().iter();
+    let sum = sums.filter(|account| account["kind"] == "vendor sales" && account["owner"] == 1);
+    assert_eq!(sum.map(|account| account["balance"].as_i64().unwrap()).sum::<i64>(), 0, "the sum hides it");
 }
 
 /// Money came back to a wallet and no till asked for it: the guest's question has no request to ask about.

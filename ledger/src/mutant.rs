@@ -89,6 +89,8 @@ mutants! {
     AllowanceAskedTwice = "allowance-asked-twice",
     /// A vendor is paid out more than the vendor's home holds.
     HomeOverdrawn = "home-overdrawn",
+    /// A sweep takes home twice what the stripe holds.
+    SweepBeyondStripe = "sweep-beyond-stripe",
     /// One shard is never told of a new configuration.
     AdoptionSkipped = "adoption-skipped",
     /// A restarted shard decides by the first configuration it ever had.

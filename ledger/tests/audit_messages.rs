@@ -7,10 +7,11 @@ mod audit_support;
 
 use audit_support::messages::*;
 use audit_support::*;
-use ledger::account::AccountKind;
+use ledger::account::{Account, AccountKind};
 use ledger::audit::{Rule, Total};
 use ledger::entry::Entry;
 use ledger::ids::{FestivalId, ShardId, WalletNumber};
+use ledger::money::Currency;
 use ledger::record::{Body, Message, Record, Taken};
 
 /// Findings that name no record, for they are known only when everything was read.
@@ -112,6 +113,56 @@ fn a_payout_is_decided_once_out_of_what_came_home() {
             &[in_1(Rule::Sums, 19), in_1(Rule::Opening, 19)],
         ),
     ]);
+}
+
+/// The sweep of the good correspondence takes `more` than the stripe holds, and all of it comes home.
+fn swept_beyond(ledger: &mut Ledger, more: i64) {
+    let put = |record: &mut Record, other: Record| *record = Record { at: record.at, ..other };
+    put(ledger.record(0, 25), swept(0, 4, 2_350 + more));
+    put(ledger.record(1, 15), brought_home(0, 4, 2_350 + more));
+}
+
+/// Void of the sale that was swept home, as record 30 of shard 0.
+fn taken_back(ledger: &mut Ledger) {
+    let sale = ledger.record(0, 21).clone();
+    ledger.push(0, void(id(501, 60), &sale, 21));
+}
+
+/// What a vendor never sold, paid out in cash on Sunday night.
+#[test]
+fn a_sweep_takes_no_more_than_its_own_stripe_holds() {
+    check_messages(vec![
+        case(
+            "twice what it holds, which the stripe of the other shard hides in the sum",
+            |ledger| swept_beyond(ledger, 2_350),
+            &[in_0(Rule::Floor, 25)],
+        ),
+        case("a cent more", |ledger| swept_beyond(ledger, 1), &[in_0(Rule::Floor, 25)]),
+        case("a cent less", |ledger| swept_beyond(ledger, -1), &[]),
+        case("a sale taken back after it was swept", taken_back, &[]),
+        case(
+            "a sweep of a stripe in debt",
+            |ledger| {
+                taken_back(ledger);
+                ledger.push(0, swept(0, 6, 100));
+                ledger.push(1, arrived(2, 3, 100, 5));
+                ledger.push(1, brought_home(0, 6, 100));
+            },
+            &[in_0(Rule::Floor, 31)],
+        ),
+    ]);
+}
+
+#[test]
+fn a_stripe_in_debt_is_reported_by_its_shard() {
+    let mut ledger = corresponding();
+    assert_eq!(ledger.audit().stripes_in_debt, []);
+    taken_back(&mut ledger);
+    let report = ledger.audit();
+    let sales = Account::new(AccountKind::VendorSales, VENDOR, Currency::EUR);
+    assert_eq!(report.stripes_in_debt, [(ShardId(0), sales, 2_350)]);
+    let sum = report.accounts.iter().find(|(account, _)| *account == sales);
+    assert_eq!(sum, Some(&(sales, 0)), "the other shard's sales hide it");
 }
 
 #[test]
@@ -280,13 +331,15 @@ fn nothing_is_known_to_be_taken_that_was_not() {
         case(
             "more than was sent",
             |ledger| {
+                ledger.push_block(0, 2);
                 ledger.push(0, acknowledged(1, 6));
             },
-            &[in_0(Rule::Acknowledged, 30), at_the_end(Rule::Acknowledged)],
+            &[at(Rule::Acknowledged, 0, 4, 30), at_the_end(Rule::Acknowledged)],
         ),
         case(
             "more than was taken",
             |ledger| {
+                ledger.push_block(0, 2);
                 ledger.push(0, acknowledged(1, 5));
             },
             &[at_the_end(Rule::Acknowledged)],
@@ -294,9 +347,42 @@ fn nothing_is_known_to_be_taken_that_was_not() {
         case(
             "less than was known before",
             |ledger| {
+                ledger.push_block(0, 2);
                 ledger.push(0, acknowledged(1, 3));
             },
+            &[at(Rule::Acknowledged, 0, 4, 30)],
+        ),
+    ]);
+}
+
+/// A shard that writes down every acknowledgement by itself fills its journal with them, and its blocks have
+/// no room for customers.
+#[test]
+fn a_channel_is_acknowledged_once_in_a_block() {
+    check_messages(vec![
+        case(
+            "twice",
+            |ledger| {
+                ledger.push(1, arrived(2, 3, 100, 5));
+                ledger.push(0, acknowledged(1, 5));
+            },
             &[in_0(Rule::Acknowledged, 30)],
+        ),
+        case(
+            "the other channel",
+            |ledger| {
+                ledger.push(1, acknowledged(0, 2));
+            },
+            &[],
+        ),
+        case(
+            "in the next block",
+            |ledger| {
+                ledger.push_block(0, 2);
+                ledger.push(1, arrived(2, 3, 100, 5));
+                ledger.push(0, acknowledged(1, 5));
+            },
+            &[],
         ),
     ]);
 }

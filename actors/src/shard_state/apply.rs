@@ -57,7 +57,11 @@ impl ShardState {
                 self.post_message(record);
                 self.take_tag(record, message);
             }
-            Body::DeadLettered { .. } | Body::Swept { .. } => self.post_message(record),
+            Body::DeadLettered { .. } => self.post_message(record),
+            Body::Swept { .. } => {
+                self.post_message(record);
+                Law::Floors.holds(self.stripes.are_not_overdrawn_by(record.entry.postings()));
+            }
         }
     }
 

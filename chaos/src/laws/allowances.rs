@@ -219,7 +219,8 @@ mod tests {
             let envelope = Envelope { wallet: Some(parent), ..Envelope::default() };
             let record = Record::fact(At(1), envelope, Body::DeadLettered { message });
             let (shard, number) = (ShardId(0), 0);
-            let seen = Seen { shard, number, record: &record, book: &book, asked: &[], festival: None };
+            let (block, asked, festival) = (0, &[][..], None);
+            let seen = Seen { shard, block, number, record: &record, book: &book, asked, festival };
             Allowances::default().record(&seen)
         };
         assert_eq!(judged(5).unwrap_err().law, Law::WholeOrNothing);

@@ -1,15 +1,19 @@
 //! L12: everything has a limit. Between two turns of a core nothing leaves a mailbox, so what it took
 //! in and did not refuse is what waits there: at most 64 of any one actor, and 8,192 of a shard. What a
 //! shard really holds is looked at after every step: jobs of parcels from other cores, jobs set aside
-//! for their evidence and jobs that are to be sent on come to it without a batch of its own.
+//! for their evidence and jobs that are to be sent on come to it without a batch of its own; and letters
+//! come from other shards. What a channel has sent and is not known to be taken is counted by the records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use actors::channels::WINDOW;
 use engine::core::Held;
 use engine::limits::{ACTOR_JOBS, MAILBOX_BYTES, MAILBOX_JOBS, PARKED_JOBS};
+use ledger::ids::ShardId;
 use ledger::law::Law;
+use ledger::record::{Body, Sent};
 
-use super::{Verdict, Violation};
+use super::{Seen, Verdict, Violation};
 
 /// Jobs taken by each core since its last turn.
 #[derive(Clone, Debug, Default)]
@@ -54,14 +58,48 @@ impl Bounded {
     }
 }
 
+/// By the durable records, what each channel has sent and is not known to be taken: a number, and whether
+/// it goes back.
+#[derive(Clone, Debug, Default)]
+pub struct Windows(BTreeMap<(ShardId, ShardId), VecDeque<(u64, bool)>>);
+
+impl Windows {
+    /// Takes in a record.
+    pub fn record(&mut self, seen: &Seen<'_>) -> Verdict {
+        if let Body::Acknowledged { to, up_to } = seen.record.body {
+            self.acknowledged((seen.shard, to), up_to);
+        }
+        let sent = seen.record.envelope.mail.iter().flat_map(|mail| &mail.sent);
+        sent.into_iter().try_for_each(|sent| self.sent(seen.shard, sent))
+    }
+
+    fn acknowledged(&mut self, way: (ShardId, ShardId), up_to: u64) {
+        let waiting = self.0.entry(way).or_default();
+        while waiting.pop_front_if(|(number, _)| *number <= up_to).is_some() {}
+    }
+
+    fn sent(&mut self, from: ShardId, sent: &Sent) -> Verdict {
+        let waiting = self.0.entry((from, sent.to)).or_default();
+        waiting.push_back((sent.number, sent.message.is_return()));
+        let returns = waiting.iter().filter(|(_, goes_back)| *goes_back).count() as u64;
+        let requests = waiting.len() as u64 - returns;
+        if requests <= WINDOW && returns <= WINDOW {
+            return Ok(());
+        }
+        let what =
+            format!("shard {from} keeps {requests} requests and {returns} returns for shard {}", sent.to);
+        Err(Violation::new(Law::Bounded, what))
+    }
+}
+
 /// What a shard holds at any moment.
 pub fn held(shard: u16, held: Held) -> Verdict {
-    let Held { mailbox, bytes, parked, elsewhere } = held;
-    let full = mailbox > MAILBOX_JOBS || bytes > MAILBOX_BYTES;
+    let Held { mailbox, bytes, parked, elsewhere, letters } = held;
+    let full = mailbox > MAILBOX_JOBS || bytes > MAILBOX_BYTES || letters > 2 * WINDOW;
     if full || parked > PARKED_JOBS || elsewhere > PARKED_JOBS {
         let what = format!(
-            "shard {shard} holds {mailbox} jobs with {bytes} bytes, {parked} that wait for evidence and \
-             {elsewhere} to be sent on"
+            "shard {shard} holds {mailbox} jobs with {bytes} bytes, {parked} that wait for evidence, \
+             {elsewhere} to be sent on, and {letters} letters of one channel"
         );
         return Err(Violation::new(Law::Bounded, what));
     }
@@ -70,6 +108,10 @@ pub fn held(shard: u16, held: Held) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use ledger::ids::VendorId;
+    use ledger::money::Currency;
+    use ledger::record::{DeclineCode, Message};
+
     use super::*;
 
     #[test]
@@ -83,16 +125,47 @@ mod tests {
 
     #[test]
     fn what_a_shard_holds_has_a_limit_wherever_it_came_from() {
-        let most =
-            Held { mailbox: MAILBOX_JOBS, bytes: MAILBOX_BYTES, parked: PARKED_JOBS, elsewhere: PARKED_JOBS };
+        let most = Held {
+            mailbox: MAILBOX_JOBS,
+            bytes: MAILBOX_BYTES,
+            parked: PARKED_JOBS,
+            elsewhere: PARKED_JOBS,
+            letters: 2 * WINDOW,
+        };
         assert_eq!(held(0, most), Ok(()));
         for more in [
             Held { mailbox: MAILBOX_JOBS + 1, ..most },
             Held { bytes: MAILBOX_BYTES + 1, ..most },
             Held { parked: PARKED_JOBS + 1, ..most },
             Held { elsewhere: PARKED_JOBS + 1, ..most },
+            Held { letters: 2 * WINDOW + 1, ..most },
         ] {
             assert_eq!(held(0, more).unwrap_err().law, Law::Bounded);
         }
+    }
+
+    #[test]
+    fn a_channel_keeps_a_window_of_requests_and_as_many_returns_and_no_more() {
+        let swept =
+            || Message::Swept { vendor: VendorId::new(1).unwrap(), currency: Currency::EUR, amount: 5 };
+        let why = DeclineCode(std::num::NonZeroU8::MIN);
+        let back = || Message::Returned { number: 1, why, message: Box::new(swept()) };
+        let (from, to) = (ShardId(1), ShardId(2));
+        let mut windows = Windows::default();
+        let mut number = 0;
+        let mut send = |windows: &mut Windows, message| {
+            number += 1;
+            windows.sent(from, &Sent { to, number, message })
+        };
+        for _ in 0..WINDOW {
+            assert_eq!(send(&mut windows, swept()), Ok(()));
+            assert_eq!(send(&mut windows, back()), Ok(()));
+        }
+        assert_eq!(send(&mut windows.clone(), swept()).unwrap_err().law, Law::Bounded);
+        assert_eq!(send(&mut windows.clone(), back()).unwrap_err().law, Law::Bounded);
+        windows.acknowledged((from, to), 2);
+        assert_eq!(send(&mut windows, swept()), Ok(()));
+        assert_eq!(send(&mut windows, back()), Ok(()));
+        assert_eq!(send(&mut windows, back()).unwrap_err().law, Law::Bounded);
     }
 }

@@ -163,7 +163,8 @@ mod tests {
             book.enter(ShardId(0), number, &self::record(*of, opened, 0));
         }
         let number = there.len() as u64;
-        let seen = Seen { shard: ShardId(0), number, record, book: &book, asked: &[], festival: None };
+        let (shard, block, asked, festival) = (ShardId(0), 0, &[][..], None);
+        let seen = Seen { shard, block, number, record, book: &book, asked, festival };
         let mut buried = Buried::default();
         (buried.record(&seen), buried)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ledger::account::{Account, AccountKind};
 use ledger::entry::Posting;
+use ledger::ids::ShardId;
 use ledger::law::Law;
 use ledger::record::{Body, Line};
 
@@ -49,6 +50,11 @@ impl Conservation {
                 *self.stripes.entry((shard, posting.account)).or_default() += minor;
             }
         }
+    }
+
+    /// What stands on the holder's side of a stripe of a shard.
+    pub fn held(&self, shard: ShardId, account: Account) -> i128 {
+        -self.stripes.get(&(shard.0, account)).copied().unwrap_or_default()
     }
 
     fn balanced(&self) -> Result<(), String> {

@@ -1,15 +1,31 @@
-//! L2: no purse and no vendor's home passes its floor. The shadow (the engine's own `apply`) and the book (a naive sum of
+//! L2: no purse and no vendor's home passes its floor, and no sweep takes a vendor's stripe below nothing. The shadow (the engine's own `apply`) and the book (a naive sum of
 //! postings) must agree about every wallet that a record touches.
 
 use ledger::account::AccountKind;
 use ledger::ids::ShardId;
 use ledger::law::Law;
-use ledger::record::Record;
+use ledger::record::{Body, Record};
 
 use super::book::Book;
+use super::conservation::Conservation;
 use super::holds;
 use super::shadow::Shadow;
-use super::{Verdict, Violation};
+use super::{Seen, Verdict, Violation};
+
+/// A sweep, once its postings are in the sums: a void may leave a stripe in debt, a sweep may not.
+pub fn swept(seen: &Seen<'_>, sums: &Conservation) -> Verdict {
+    let Body::Swept { .. } = seen.record.body else { return Ok(()) };
+    let postings = seen.record.entry.postings().iter();
+    for posting in postings.filter(|posting| posting.account.kind == AccountKind::VendorSales) {
+        let held = sums.held(seen.shard, posting.account);
+        if held < 0 {
+            let place = format!("shard {} record {}", seen.shard, seen.number);
+            let what = format!("{place}: a sweep leaves {held} on the {}", posting.account);
+            return Err(Violation::new(Law::Floors, what));
+        }
+    }
+    Ok(())
+}
 
 /// After a record of `shard`.
 pub fn record(shard: ShardId, number: u64, record: &Record, book: &Book, shadow: &Shadow) -> Verdict {

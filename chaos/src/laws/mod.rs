@@ -47,7 +47,7 @@ use ledger::record::Record;
 use allowances::Allowances;
 use bands::Pairings;
 use book::Book;
-use bounded::Bounded;
+use bounded::{Bounded, Windows};
 use buried::Buried;
 use conservation::Conservation;
 use once::Once;
@@ -122,6 +122,8 @@ pub type AskedFor = BTreeMap<(u64, u64), Vec<Asked>>;
 pub struct Seen<'a> {
     /// Where it stands.
     pub shard: ShardId,
+    /// The sequence number of its block.
+    pub block: u64,
     /// Its number.
     pub number: u64,
     /// What it says.
@@ -177,6 +179,7 @@ pub struct Laws {
     stopped: BTreeSet<ShardId>,
     /// By core.
     bounded: Vec<Bounded>,
+    windows: Windows,
     loops: u16,
     waiting: BTreeMap<u64, Waiting>,
     asked: AskedFor,
@@ -205,6 +208,7 @@ impl Laws {
             steps: Steps::default(),
             stopped: BTreeSet::new(),
             bounded: vec![Bounded::default(); usize::from(loops)],
+            windows: Windows::default(),
             loops,
             waiting: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -341,7 +345,7 @@ impl Laws {
         let mut verdict = Ok(());
         let read = block.each_record(|number, record| {
             if verdict.is_ok() {
-                verdict = self.record(shard, number.0, &record);
+                verdict = self.record(shard, block.header.seq, number.0, &record);
             }
         });
         read.map_err(|error| Violation::new(Law::Chain, format!("a durable block is malformed: {error}")))?;
@@ -351,14 +355,14 @@ impl Laws {
         Ok(())
     }
 
-    fn record(&mut self, shard: ShardId, number: u64, record: &Record) -> Verdict {
+    fn record(&mut self, shard: ShardId, block: u64, number: u64, record: &Record) -> Verdict {
         self.checks += 1;
         let band = record.envelope.tag.or(record.envelope.wallet.map(WalletNumber::as_tag));
         let key = band.zip(record.envelope.request);
         let asked = key.and_then(|(band, id)| self.asked.get(&(band.get(), id.get())));
         let asked = asked.map_or(&[][..], Vec::as_slice);
         let festival = self.book.versions().named(record.envelope.configuration);
-        let seen = Seen { shard, number, record, book: &self.book, asked, festival };
+        let seen = Seen { shard, block, number, record, book: &self.book, asked, festival };
         in_force::record(&seen)?;
         isolation::record(&seen)?;
         self.pairings.record(&seen)?;
@@ -366,7 +370,9 @@ impl Laws {
         self.order.record(&seen)?;
         holds::record(&seen)?;
         self.conservation.record(&seen)?;
+        floors::swept(&seen, &self.conservation)?;
         self.whole.record(&seen)?;
+        self.windows.record(&seen)?;
         self.allowances.record(&seen)?;
         self.buried.record(&seen)?;
         self.book.enter(shard, number, record);

@@ -50,6 +50,11 @@ impl Lines {
             || !self.acknowledged.is_empty() && !self.recorded
     }
 
+    /// Messages that wait of the channel that has most.
+    pub(super) fn longest(&self) -> u64 {
+        self.arrived.values().map(|letters| letters.len() as u64).max().unwrap_or(0)
+    }
+
     /// The block being filled is handed over.
     pub(super) fn submitted(&mut self) {
         self.flight.append(&mut self.filling);

@@ -174,6 +174,7 @@ impl Shard {
             bytes: self.mailbox.bytes(),
             parked: self.parked.len(),
             elsewhere: self.elsewhere.len(),
+            letters: self.lines.longest(),
         }
     }
 

@@ -176,6 +176,10 @@ pub fn print(verified: &Verified, out: &mut dyn Write) -> Result<(), Failure> {
     }
     print_totals(report, out)?;
     print_states(verified, out)?;
+    for (shard, account, debt) in &report.stripes_in_debt {
+        let debt = amount(*debt, account.currency);
+        writeln!(out, "vendor {}: shard {shard} in debt {debt}", account.owner)?;
+    }
     for fork in &report.forks {
         let ledger::audit::Fork { request, first, other, place } = fork;
         writeln!(
@@ -296,6 +300,12 @@ pub fn json(verified: &Verified) -> serde_json::Value {
             "balance": number(*balance),
         })
     });
+    let in_debt = report.stripes_in_debt.iter().map(|(shard, account, debt)| {
+        serde_json::json!({
+            "vendor": account.owner, "shard": shard.0, "currency": account.currency.alpha(),
+            "debt": number(*debt),
+        })
+    });
     let kinds = report.kinds.iter().map(|(kind, count)| (kind.name().to_owned(), (*count).into()));
     let declines = report.declines.iter().map(|(code, count)| (decline_name(*code), (*count).into()));
     serde_json::json!({
@@ -311,6 +321,7 @@ pub fn json(verified: &Verified) -> serde_json::Value {
         "first_micros": report.first.map(|at| at.0), "last_micros": report.last.map(|at| at.0),
         "kinds": kinds.collect::<Object>(), "declines": declines.collect::<Object>(),
         "totals": totals.collect::<Vec<_>>(), "accounts": accounts.collect::<Vec<_>>(),
+        "vendors_in_debt": in_debt.collect::<Vec<_>>(),
         "wallets": report.wallets.len(),
         "wallets_open": report.wallets.iter().filter(|wallet| wallet.open).count(),
         "states": verified.states.as_ref().ok().map(|states| states.iter().map(state_json).collect::<Vec<_>>()),

@@ -1,8 +1,13 @@
-//! Sums of postings: per kind and currency, and per account where there are few (L1).
+//! Sums of postings: per kind and currency, and per account where there are few (L1). What a vendor is
+//! owed lies in as many stripes as there are shards: each is summed by itself, or a debt of one would not
+//! show behind the sales of the others (L2).
+
+use std::collections::BTreeMap;
 
 use super::table::Table;
 use crate::account::{Account, AccountKind};
 use crate::entry::Posting;
+use crate::ids::ShardId;
 use crate::money::Currency;
 
 /// Everything posted to the accounts of one kind in one currency.
@@ -29,13 +34,16 @@ impl Total {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Balances {
     totals: Vec<Total>,
-    /// All accounts but purses: those lie in the table of wallets.
+    /// All accounts but vendors' sales, and but purses: those lie in the table of wallets.
     accounts: Table<Account, i128>,
+    /// Vendors' sales.
+    stripes: Table<(ShardId, Account), i128>,
 }
 
 impl Balances {
-    /// Adds a posting. Answers with what the account holds then, if it is no purse.
-    pub(super) fn post(&mut self, posting: &Posting) -> Option<i128> {
+    /// Adds a posting of a shard. Answers with what the account holds then, if it is no purse; of a vendor's
+    /// sales, what the stripe of that shard does.
+    pub(super) fn post(&mut self, shard: ShardId, posting: &Posting) -> Option<i128> {
         let Account { kind, currency, .. } = posting.account;
         let known = self.totals.iter().position(|total| total.kind == kind && total.currency == currency);
         let index = known.unwrap_or_else(|| {
@@ -53,7 +61,10 @@ impl Balances {
         if kind.is_purse() {
             return None;
         }
-        let balance = self.accounts.entry(posting.account).or_insert(0);
+        let balance = match kind {
+            AccountKind::VendorSales => self.stripes.entry((shard, posting.account)).or_insert(0),
+            _ => self.accounts.entry(posting.account).or_insert(0),
+        };
         *balance += minor;
         Some(*balance)
     }
@@ -67,9 +78,20 @@ impl Balances {
 
     /// Per account, purses left out, in order.
     pub(super) fn accounts(&self) -> Vec<(Account, i128)> {
-        let mut accounts: Vec<_> = self.accounts.iter().map(|(account, sum)| (*account, *sum)).collect();
-        accounts.sort_unstable_by_key(|(account, _)| *account);
-        accounts
+        let mut accounts: BTreeMap<_, _> =
+            self.accounts.iter().map(|(account, sum)| (*account, *sum)).collect();
+        for ((_, account), sum) in &self.stripes {
+            *accounts.entry(*account).or_insert(0) += sum;
+        }
+        accounts.into_iter().collect()
+    }
+
+    /// The stripes that hold less than nothing and by how much, by vendor and shard.
+    pub(super) fn in_debt(&self) -> Vec<(ShardId, Account, i128)> {
+        let stripes = self.stripes.iter().map(|((shard, account), sum)| (*shard, *account, *sum));
+        let mut debts: Vec<_> = stripes.filter(|(_, _, sum)| *sum > 0).collect();
+        debts.sort_unstable_by_key(|(shard, account, _)| (*account, *shard));
+        debts
     }
 
     /// Currencies whose balances do not sum to zero, with what is left.

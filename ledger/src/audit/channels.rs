@@ -39,6 +39,8 @@ struct Channel {
     sent: u64,
     taken: u64,
     acknowledged: u64,
+    /// The block in which it rose last.
+    acknowledged_in: Option<u64>,
     /// Sent, and its taking not read yet.
     on_the_way: BTreeMap<u64, Open>,
     /// Taken, and its sending not read yet: shards are read one block after the other.
@@ -88,6 +90,13 @@ impl Channels {
                 });
             }
             channel.acknowledged = *up_to;
+            // Nobody needs a second one: the last tells as much, and a block may take thousands of messages.
+            if found.place.block.is_some() && channel.acknowledged_in == found.place.block {
+                found.say(Rule::Acknowledged, || {
+                    format!("acknowledges messages to shard {to} twice in a block")
+                });
+            }
+            channel.acknowledged_in = found.place.block;
         }
     }
 

@@ -31,6 +31,9 @@ pub struct Report {
     pub totals: Vec<Total>,
     /// Balance of every account that is no purse, debits less credits.
     pub accounts: Vec<(Account, i128)>,
+    /// Stripes of vendors that hold less than nothing, by how much, by vendor and shard: a sale was taken back
+    /// after it had been swept home. No error: the vendor's next sales there make up for it.
+    pub stripes_in_debt: Vec<(ShardId, Account, i128)>,
     /// Every wallet, in the order of its first record.
     pub wallets: Vec<Wallet>,
     /// Messages between shards that were sent and not taken.
