@@ -26,7 +26,10 @@ impl ShardState {
         }
         match &record.body {
             Body::LedgerOpened(genesis) => self.genesis = Some(*genesis),
-            Body::EpochOpened { epoch } => self.epoch = *epoch,
+            Body::EpochOpened { epoch } => {
+                self.epoch = *epoch;
+                self.tell_who_gave_up();
+            }
             Body::ConfigurationStaged { .. } | Body::ConfigurationAdopted { .. } => {
                 self.apply_configuration(number, record);
             }

@@ -25,12 +25,13 @@ pub struct Adopted {
 pub(crate) struct Configuration {
     adopted: Option<Adopted>,
     staged: BTreeMap<(Version, u16), Vec<u8>>,
-    /// At the office: how often other shards were told the version in force again.
+    /// At the office: how often other shards were to be told the version in force again. One more than they
+    /// are told: who has that many waits for the next start.
     told_again: BTreeMap<ShardId, u8>,
 }
 
-/// How often a shard is told a version again that it could not take: whatever made it fail three times
-/// makes it fail a fourth time.
+/// How often a shard is told a version again that it could not take, from one start to the next: whatever
+/// made this build fail three times makes it fail a fourth time.
 const MOST_TELLINGS_AGAIN: u8 = 3;
 
 impl Configuration {
@@ -77,9 +78,22 @@ impl Configuration {
     /// Counts that a shard is to be told again; `false` if that was enough.
     pub(super) fn tells_again(&mut self, to: ShardId) -> bool {
         let times = self.told_again.entry(to).or_default();
-        let may = *times < MOST_TELLINGS_AGAIN;
-        *times += u8::from(may);
-        may
+        *times = times.saturating_add(1).min(MOST_TELLINGS_AGAIN + 1);
+        *times <= MOST_TELLINGS_AGAIN
+    }
+
+    /// The shards that could not take it however often they were told. They are told again as if it were for
+    /// the first time: another build may have started.
+    pub(super) fn take_given_up(&mut self) -> Vec<ShardId> {
+        let mut given_up = Vec::new();
+        self.told_again.retain(|shard, times| {
+            let gave_up = *times > MOST_TELLINGS_AGAIN;
+            if gave_up {
+                given_up.push(*shard);
+            }
+            !gave_up
+        });
+        given_up
     }
 
     /// How often which shard was told again, for the state's digest.
@@ -124,6 +138,11 @@ mod tests {
         let told: Vec<bool> = (0..5).map(|_| configuration.tells_again(ShardId(1))).collect();
         assert_eq!(told, [true, true, true, false, false]);
         assert!(configuration.tells_again(ShardId(2)));
+        // A start asks who is left; whoever took it, or may still, is not told once more.
+        assert_eq!(configuration.take_given_up(), [ShardId(1)]);
+        assert_eq!(configuration.take_given_up(), []);
+        let told: Vec<bool> = (0..4).map(|_| configuration.tells_again(ShardId(1))).collect();
+        assert_eq!(told, [true, true, true, false]);
         configuration.told_anew();
         assert!(configuration.tells_again(ShardId(1)));
     }

@@ -108,23 +108,36 @@ impl ShardState {
     }
 
     /// A shard that could not adopt the version in force sent the order back: it is told all of it again,
-    /// a few times.
+    /// a few times, and a few times more after each start.
     pub(super) fn tell_again(&mut self, record: &Record, message: &Message) {
         let Message::Returned { message, .. } = message else { return };
         let Message::ConfigurationOrder { version, .. } = **message else { return };
         let from = record.envelope.mail.as_ref().and_then(|mail| mail.taken).map(|taken| taken.from);
         let Some(to) = from.filter(|_| self.configuration.version() == Some(version)) else { return };
-        if !self.configuration.tells_again(to) {
+        if self.configuration.tells_again(to) {
+            self.spread_again(&[to]);
+        }
+    }
+
+    /// A start: the build may be another one, which can take what the one before could not.
+    pub(super) fn tell_who_gave_up(&mut self) {
+        let given_up = self.configuration.take_given_up();
+        self.spread_again(&given_up);
+    }
+
+    /// All of the version in force is to go to these shards once more.
+    fn spread_again(&mut self, to: &[ShardId]) {
+        if to.is_empty() {
             return;
         }
         if self.spreading.is_none() {
             self.spread_adopted();
             if let Some(spreading) = &mut self.spreading {
-                spreading.told.retain(|shard, _| *shard == to);
+                spreading.told.clear();
             }
         }
         if let Some(spreading) = &mut self.spreading {
-            spreading.told.insert(to, 0);
+            spreading.told.extend(to.iter().map(|shard| (*shard, 0)));
         }
     }
 

@@ -9,6 +9,7 @@ use actors::command::Command;
 use actors::festival::{Festival, MAX_PARTS, Settings};
 use actors::mail::Receipt;
 use actors::shard_state::ShardState;
+use ledger::audit::Rule;
 use ledger::ids::{DeviceNumber, Epoch, LedgerId, ShardId, Version};
 use ledger::record::{Body, Envelope, Genesis, MAX_RECORD_BYTES, Message, Record};
 
@@ -192,6 +193,72 @@ fn an_older_version_is_taken_and_changes_nothing() {
         deliver(&mut other, &letter);
     }
     assert_eq!(other.adopted().map(|adopted| &*adopted.festival), Some(&third));
+}
+
+/// Shard 5 panics on the first part of what it is told, and takes the rest: what goes back.
+fn fails_at(state: &mut ShardState, letters: &[(u64, Message)]) -> Vec<(u64, Message)> {
+    let at = ledger::ids::At(1_760_000_000_000_000);
+    let mut back = Vec::new();
+    for (number, message) in letters {
+        let first = matches!(message, Message::ConfigurationPart { part: 0, .. });
+        let receipt = if first {
+            state.dead_letter(at, world::SHARD, *number, message)
+        } else {
+            state.receive(at, world::SHARD, *number, message)
+        };
+        let Receipt::Record(record) = receipt else { panic!("message {number} was not taken") };
+        state.apply(state.next_record(), &record);
+        let sent = record.envelope.mail.iter().flat_map(|mail| &mail.sent);
+        back.extend(sent.map(|sent| (sent.number, sent.message.clone())));
+    }
+    back
+}
+
+#[test]
+fn a_shard_that_gave_up_on_a_version_is_told_it_again_after_a_start() {
+    // The build was mended and started, and the bands of one shard went on paying at a stopped bar until the
+    // organiser thought of changing something else.
+    let mut world = World::new();
+    let second = festival(2, 0);
+    apply(&mut world, 1, &second);
+    let mut other = other_shard();
+    let mut fail = |world: &mut World, tellings: usize| {
+        for telling in 1..=tellings {
+            let letters = letters(&told(world), OTHER);
+            assert_eq!(letters.len(), staging(&second).len() + 1, "telling {telling}");
+            for (number, message) in fails_at(&mut other, &letters) {
+                let at = world.state.ledger_time(world.clock);
+                let Receipt::Record(record) = world.state.receive(at, OTHER, number, &message) else {
+                    panic!("what came back was not taken");
+                };
+                world.push(record);
+            }
+        }
+        world.state.is_spreading()
+    };
+    let start = |world: &mut World, epoch| world.fact(Body::EpochOpened { epoch: Epoch(epoch) });
+    // While it may still take it, a start changes nothing.
+    assert!(fail(&mut world, 3));
+    start(&mut world, 2);
+    assert!(!fail(&mut world, 1), "told for ever");
+    start(&mut world, 3);
+    assert!(!fail(&mut world, 4), "told for ever");
+    start(&mut world, 4);
+    let records = told(&mut world);
+    let tos = |record: &Record| record.envelope.mail.as_ref().unwrap().sent[0].to;
+    assert!(records.iter().all(|record| tos(record) == OTHER), "who took it is told once more");
+    for letter in &letters(&records, OTHER) {
+        deliver(&mut other, letter);
+    }
+    assert_eq!(other.adopted().map(|adopted| &*adopted.festival), Some(&second));
+    start(&mut world, 5);
+    assert!(!world.state.is_spreading());
+    assert_eq!(world.replayed(&mut |_, _| {}).digest(), world.state.digest());
+    // Nobody is told without need; the office of this world is not in its shard.
+    let judged = [Rule::Configuration, Rule::Channel, Rule::Return];
+    let report = crate::audit::audited(&world);
+    let broken: Vec<_> = report.findings.iter().filter(|found| judged.contains(&found.rule)).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]
