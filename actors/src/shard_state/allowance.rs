@@ -3,7 +3,7 @@
 //! records only: what was asked for once is not asked for again before it is answered.
 
 use ledger::account::{Account, AccountKind};
-use ledger::entry::Entry;
+use ledger::entry::{Entry, Posting};
 use ledger::ids::{At, ShardId, WalletNumber};
 use ledger::money::Currency;
 use ledger::mutant::{self, Mutant};
@@ -14,7 +14,7 @@ use super::{Context, ShardState};
 use crate::codes::Decline;
 use crate::festival::Standing;
 use crate::mail::{self, sends};
-use crate::wallet::{AT_ONCE, Given, Kept, Wallet, filling};
+use crate::wallet::{AT_ONCE, GIVEN_BACK_AGAIN, Given, Kept, Wallet, filling};
 
 /// A message 6 without its money.
 struct Set {
@@ -150,7 +150,7 @@ impl ShardState {
                 }
             }
             (Body::Delivered { message } | Body::DeadLettered { message }, _) => {
-                self.apply_message(message, taken);
+                self.apply_message(record, message, taken);
             }
             (_, Some(child)) => {
                 let sent = record.envelope.mail.iter().flat_map(|mail| &mail.sent);
@@ -168,10 +168,11 @@ impl ShardState {
         }
     }
 
-    fn apply_message(&mut self, message: &Message, taken: bool) {
+    fn apply_message(&mut self, record: &Record, message: &Message, taken: bool) {
         match message {
             // Money that went back says nothing of what the two give each other.
             message if message.gives_back() => {}
+            Message::Returned { message, .. } if message.gives_back() => self.keep_again(record, message),
             Message::Allowance { parent, child, target, mark, amount, .. } => {
                 let set =
                     Set { parent: *parent, child: *child, target: *target, mark: *mark, amount: *amount };
@@ -239,6 +240,32 @@ impl ShardState {
         if self.is_closed() && kept.left > 0 {
             self.end_allowance(set.child);
         }
+    }
+
+    /// What was to go back came back, as its taking panicked: it is the giver's still, and goes back later.
+    /// What was kept to be claimed, or came to a wallet that has another giver by now, stays where it is.
+    fn keep_again(&mut self, record: &Record, message: &Message) {
+        let Message::Allowance { parent: child, child: parent, amount, .. } = message else { return };
+        let landed = |posting: &Posting| posting.account.kind == AccountKind::WalletPaid;
+        let known = self.allowances.kept(*child).copied();
+        let Some(slot) = self.slots.find(*child) else { return };
+        if !record.entry.postings().iter().any(landed) || known.is_some_and(|kept| kept.parent != *parent) {
+            return;
+        }
+        self.slots.at_mut(slot).set_allowance(true);
+        let nothing = Kept { parent: *parent, target: 0, mark: 0, left: 0, asked: false, timer: None };
+        let mut kept = known.unwrap_or(nothing);
+        kept.left = kept.left.saturating_add(*amount);
+        // One that was set again goes on; it ends as every one does.
+        if !kept.is_active() || self.is_closed() {
+            kept.target = 0;
+            if let Some(timer) = kept.timer {
+                self.timers.stop(timer);
+            }
+            let due = At(record.at.0.saturating_add(GIVEN_BACK_AGAIN));
+            kept.timer = Some(self.timers.set(due, Task::GiveBack { child: *child }));
+        }
+        self.allowances.keep(*child, kept);
     }
 
     /// It has ended: what is left is to go back.

@@ -106,3 +106,7 @@ impl Allowances {
 
 /// The moment of a timer that is due at once.
 pub(crate) const AT_ONCE: At = At(i64::MIN);
+
+/// After how many microseconds money is given back again that came back: an hour. Whatever kept it from being
+/// taken keeps it from being taken a moment later, and it would be between the two shards for ever.
+pub(crate) const GIVEN_BACK_AGAIN: i64 = 3_600_000_000;

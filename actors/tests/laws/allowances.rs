@@ -172,13 +172,13 @@ fn an_opening_is_not_taken_back_under_money_that_a_message_brought() {
 }
 
 /// The parent's shard and the child's: band 1 with 200.00, and band 1,002 with nothing.
-fn two_shards() -> [World; 2] {
+pub(crate) fn two_shards() -> [World; 2] {
     let mut far = World::in_shard(ShardId(world::SHARD.0 + 1));
     assert_eq!(far.tap(world::DESK, 2, CHILD, Command::Open), APPLIED);
     [family(), far]
 }
 
-const CHILD: u32 = 1_002;
+pub(crate) const CHILD: u32 = 1_002;
 
 /// Every message between the two arrives; whether there was any.
 fn exchange(worlds: &mut [World; 2]) -> bool {
@@ -195,7 +195,7 @@ fn exchange(worlds: &mut [World; 2]) -> bool {
     any
 }
 
-fn next_between(worlds: &[World; 2]) -> Option<(usize, usize, u64, Message)> {
+pub(crate) fn next_between(worlds: &[World; 2]) -> Option<(usize, usize, u64, Message)> {
     [(0, 1), (1, 0)].into_iter().find_map(|(from, to)| {
         let taken = worlds[to].state.channels().taken_from(worlds[from].state.shard());
         let outbox = worlds[from].state.channels().outbox(worlds[to].state.shard())?;
@@ -206,7 +206,7 @@ fn next_between(worlds: &[World; 2]) -> Option<(usize, usize, u64, Message)> {
 
 /// Messages and timers of both shards, until there is nothing more to say; then both histories are
 /// looked through: nothing is on its way, and no allowance stands where the festival is closed.
-fn settle_both(worlds: &mut [World; 2]) {
+pub(crate) fn settle_both(worlds: &mut [World; 2]) {
     while exchange(worlds) || worlds.iter_mut().map(World::fire).sum::<usize>() > 0 {}
     let transit: i64 = worlds.iter().map(|world| stripe(world, AccountKind::Transit)).sum();
     assert_eq!(transit, 0, "the two halves of a way");
@@ -222,7 +222,7 @@ fn settle_both(worlds: &mut [World; 2]) {
     }
 }
 
-fn both_paid([near, far]: &[World; 2]) -> (i64, i64) {
+pub(crate) fn both_paid([near, far]: &[World; 2]) -> (i64, i64) {
     (paid(near, 1), paid(far, CHILD))
 }
 
@@ -346,6 +346,16 @@ struct Naive {
     asked: bool,
 }
 
+impl Naive {
+    /// What it had given back came to it again, if it is in its purse.
+    fn has_again(&mut self, message: &Message, landed: bool) {
+        let Message::Allowance { child: giver, amount, .. } = message else { return };
+        if landed && [0, giver.get()].contains(&self.parent) {
+            (self.parent, self.left) = (giver.get(), self.left + amount);
+        }
+    }
+}
+
 /// Paid-in, bonus and held money of a wallet after a record. Nobody here holds bonus.
 fn post(purses: &mut [i64; 3], wallet: u64, record: &Record) -> [i64; 3] {
     for posting in record.entry.postings().iter().filter(|posting| posting.account.owner == wallet) {
@@ -366,6 +376,7 @@ fn check_asking(history: &[Record]) {
     let mut purses = BTreeMap::<u64, [i64; 3]>::new();
     for record in history {
         let Some(wallet) = record.envelope.wallet.map(ledger::ids::WalletNumber::get) else { continue };
+        let before = purses.entry(wallet).or_default()[0];
         let has = post(purses.entry(wallet).or_default(), wallet, record);
         let sent: Vec<_> = record.envelope.mail.iter().flat_map(|mail| &mail.sent).collect();
         let done = record.decline.is_none();
@@ -411,6 +422,9 @@ fn check_asking(history: &[Record]) {
                     now.target = 0;
                 }
             }
+            Body::Delivered { message: Message::Returned { message, .. } } if message.gives_back() => {
+                now.has_again(message, has[0] > before);
+            }
             Body::Delivered { message: Message::Returned { why, message, .. } } => {
                 if let Message::AllowanceAsked { .. } = **message {
                     now.asked = false;
@@ -429,7 +443,7 @@ fn check_asking(history: &[Record]) {
 }
 
 /// The organiser closes the festival: the shard of its office tells this one.
-fn close(world: &mut World) {
+pub(crate) fn close(world: &mut World) {
     let closed = world.next_version(|settings, _| settings.standing = Standing::Closed);
     let (version, whole) = (closed.version, closed.encode());
     let mut parts = 0;

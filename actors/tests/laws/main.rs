@@ -9,6 +9,7 @@ mod audit;
 mod codes;
 mod configuration;
 mod festival_office;
+mod given_back;
 mod holds;
 mod mail;
 mod model;

@@ -131,6 +131,10 @@ impl Allowances {
                 Ok(())
             }
             Message::AllowanceAsked { amount, .. } if took_effect => filling(record, *amount),
+            Message::Returned { message, .. } if message.gives_back() => {
+                self.given_again(wallet, message);
+                Ok(())
+            }
             Message::Returned { why, message, .. } => {
                 if let (Message::AllowanceAsked { .. }, Some(kept)) = (&**message, self.kept.get_mut(&wallet))
                 {
@@ -142,6 +146,14 @@ impl Allowances {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What was to go back could not be taken: it may go back once more.
+    fn given_again(&mut self, wallet: u64, message: &Message) {
+        let Message::Allowance { child: giver, amount, .. } = message else { return };
+        if let Some(kept) = self.kept.get_mut(&wallet).filter(|kept| kept.parent == giver.get()) {
+            kept.given += amount;
         }
     }
 

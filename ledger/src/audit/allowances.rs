@@ -82,6 +82,13 @@ impl Allowances {
                 found.say(Rule::Allowance, || format!("fills {child} up, whom {wallet} gives nothing"));
             }
             Message::Returned { number, why, message } => match &**message {
+                // It did not go back after all: the wallet that gave it back has it again.
+                Message::Allowance { child: giver, amount, .. } if message.gives_back() => {
+                    let kept = self.kept.get_mut(&wallet.get()).filter(|kept| kept.parent == *giver);
+                    if let Some(kept) = kept {
+                        kept.given += i128::from(*amount);
+                    }
+                }
                 Message::Allowance { parent, child, .. } => {
                     let key = (parent.get(), child.get());
                     if self.given.get(&key) == Some(number) {
