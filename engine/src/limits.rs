@@ -40,6 +40,11 @@ pub const LETTERS_AT_A_TIME: usize = 256;
 /// slow disk, and far below what a person notices.
 pub const RESEND_MICROS: u64 = 200_000;
 
+/// The longest that becomes while nothing at all is heard of the receiver: each time in vain doubles it. A
+/// shard that is away for hours would have its letters copied five times a second, and what is on its way
+/// must still have arrived ten seconds after it is back, whatever else has to be sent for that.
+pub const MOST_RESEND_MICROS: u64 = 5_000_000;
+
 /// How often vendors' stripes are swept home, in microseconds.
 pub const SWEEP_MICROS: u64 = 60_000_000;
 
@@ -64,6 +69,10 @@ pub const PANICS_TO_QUARANTINE: u32 = 3;
 /// After how many microseconds without another panic an actor's panics are forgotten: a defect that
 /// it meets once in a while is no reason to keep it from buying. An hour.
 pub const PANIC_MEMORY_MICROS: u64 = 3_600_000_000;
+
+/// Panics while one message is sent back, in the place of being taken, after which its shard stops: those
+/// behind it could not be taken either, and each panic costs a rebuild.
+pub const BURIALS: u32 = 3;
 
 /// Actors of one shard whose panics are remembered. Beyond so many it is the build that is broken.
 pub const OFFENDERS: usize = 64;

@@ -3,6 +3,7 @@
 //! and no other; a block that is not what it should be is damage, and stops everything.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -36,18 +37,37 @@ pub enum RecoveryError {
     Stopped(#[from] Stopped),
 }
 
-/// Where a shard stopped on its way back. Nothing of it is lost: a build that was mended goes on from its
-/// journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Error)]
-#[error("shard {shard} block {seq} could not be applied: record {record} makes this build panic")]
+/// Where a shard stopped: on its way back, or at a message that it can neither take nor send back. Nothing
+/// of it is lost: a build that was mended goes on from its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stopped {
     /// Which shard.
     pub shard: ShardId,
     /// Which block.
     pub seq: u64,
-    /// Which record.
+    /// Which record; of a message the one that was to take it, which the journal does not have.
     pub record: RecordNumber,
+    /// The message, if one is to blame: from which shard, and its number.
+    pub message: Option<(ShardId, u64)>,
 }
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shard, seq, record, message } = self;
+        match message {
+            None => write!(out, "shard {shard} block {seq} could not be applied")?,
+            Some((from, number)) => {
+                write!(
+                    out,
+                    "shard {shard} could neither take message {number} of shard {from} nor send it back"
+                )?;
+            }
+        }
+        write!(out, ": record {record} makes this build panic")
+    }
+}
+
+impl std::error::Error for Stopped {}
 
 /// A shard as the journal has it.
 pub type Recovered = (ShardState, Head);
@@ -219,7 +239,7 @@ impl Recovering {
         let mut record = RecordNumber(0);
         let applied = catch_unwind(AssertUnwindSafe(|| apply_block_to(&mut self.state, block, &mut record)));
         applied.unwrap_or_else(|_| {
-            let stopped = Stopped { shard: self.shard, seq: block.header.seq, record };
+            let stopped = Stopped { shard: self.shard, seq: block.header.seq, record, message: None };
             // Half a record is in it: it is worth nothing.
             let state = std::mem::replace(&mut self.state, ShardState::new(self.shard));
             self.remains.insert(Remains::of(stopped, &state)).skim(block)

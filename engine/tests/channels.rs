@@ -13,11 +13,13 @@ use actors::command::Command;
 use actors::shard_state::ShardState;
 use engine::core::Core;
 use engine::limits::{ACTOR_JOBS, MAILBOX_JOBS, RESEND_MICROS, SWEEP_MICROS};
-use engine::mail::{Letter, Post};
+use engine::mail::{Content, Letter, Post};
 use engine::recovery;
 use ledger::account::AccountKind;
-use ledger::ids::ShardId;
+use ledger::ids::{FestivalId, ShardId};
 use ledger::journal::memory::{Door, Memory};
+use ledger::money::Currency;
+use ledger::record::Message;
 use support::*;
 
 const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
@@ -250,6 +252,74 @@ fn the_age_of_what_waits_is_shown_and_gone_when_it_has_arrived() {
     }
     let facts = core.counters().mail;
     assert_eq!((facts.waiting, facts.oldest_micros), (0, 0));
+}
+
+#[test]
+fn whoever_is_silent_is_written_to_ever_more_seldom_until_something_is_heard() {
+    // A hall that was cut off for a night: everything on its way there was copied again, five times a second,
+    // by the loop that served all the others.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    let (cut, letters) = (Arc::new(Mutex::new(true)), Arc::new(Mutex::new(Vec::new())));
+    core.set_post(Box::new(Cut { cut: Arc::clone(&cut), letters: Arc::clone(&letters) }));
+    submit(&mut core, [top_up(4, payee, 1_000), pay(5, payer, payee, 1_000)]);
+    let tick = RESEND_MICROS / 4;
+    let ticks = 60 * 1_000_000 / tick;
+    for now in 1..=ticks {
+        settle(&mut core, now * tick);
+    }
+    // After 0.2, 0.6, 1.4, 3.0 and 6.2 seconds, and every five from there on.
+    let resent = core.counters().resent;
+    assert!((14..=16).contains(&resent), "{resent} times in a minute");
+    *cut.lock().unwrap() = false;
+    // The next time would be in seconds. Anything at all is a sign of life.
+    submit(&mut core, [pay(6, payee, payer, 100)]);
+    settle(&mut core, (ticks + 1) * tick);
+    let came: Vec<Letter> = letters.lock().unwrap().drain(..).collect();
+    assert!(!came.is_empty() && came.iter().all(|letter| letter.from == shard_of(payee)), "{came:?}");
+    core.arrive(came, clock((ticks + 1) * tick));
+    for now in ticks + 2..ticks + 6 {
+        settle(&mut core, now * tick);
+        let came = letters.lock().unwrap().drain(..).collect();
+        core.arrive(came, clock(now * tick));
+    }
+    let cores = [core];
+    assert_eq!((balance(&cores, payer), balance(&cores, payee)), (4_100, 1_900));
+    assert_eq!((sum(&cores, AccountKind::Transit), waiting(&cores)), (0, 0));
+}
+
+#[test]
+fn without_a_place_for_what_may_have_to_go_back_letters_wait_and_keep_nobody_awake() {
+    // Money for bands that nobody opened was taken and could not be sent back; or the loop turned without end
+    // on letters that it could not take.
+    let memory = Memory::new();
+    let (payer, payee) = two_bands();
+    let mut core = funded(&memory, payer, payee);
+    core.set_post(Box::new(Cut { cut: Arc::new(Mutex::new(true)), letters: Arc::default() }));
+    let wallet = |band| keys().tag(&uid(band)).number.as_wallet();
+    let (from, to) = (shard_of(payer), shard_of(payee));
+    let nobody = (2..=250).find(|band| shard_of(*band) == to && *band != payee).unwrap();
+    let (festival, currency) = (FestivalId(1), Currency::EUR);
+    let (payer, payee) = (wallet(payer), wallet(nobody));
+    let letter = |number| {
+        let message = Message::Transfer { festival, payer, payee, currency, amount: 1 };
+        Letter { from, to, content: Content::Message { number, message } }
+    };
+    core.arrive((1..=WINDOW + 1).map(letter).collect(), clock(2));
+    settle(&mut core, 2);
+    assert_eq!((core.counters().taken, core.counters().returned), (WINDOW, WINDOW));
+    assert!(!core.turn(clock(2)).more);
+    // Sent again while there is no place: nothing new. One return has arrived: one place.
+    core.arrive(vec![letter(WINDOW + 1)], clock(3));
+    settle(&mut core, 3);
+    assert_eq!(core.counters().taken, WINDOW);
+    core.arrive(
+        vec![Letter { from, to, content: Content::Taken { up_to: 1 } }, letter(WINDOW + 1)],
+        clock(4),
+    );
+    settle(&mut core, 4);
+    assert_eq!((core.counters().taken, core.counters().returned), (WINDOW + 1, WINDOW + 1));
 }
 
 #[test]

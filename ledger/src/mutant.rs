@@ -233,6 +233,8 @@ pub enum Point {
     Install = 9,
     /// A shard, while it takes a record that it looked up.
     Fetched = 10,
+    /// A shard, while it decides what becomes of a message, or how it is sent back.
+    Receive = 11,
 }
 
 /// How a part is made to end.

@@ -3,12 +3,13 @@
 //! channel is from the shard to itself, which is a channel like any other.
 
 use actors::answer::Verdict;
-use actors::channels::Outbox;
+use actors::channels::{Outbox, WINDOW};
 use actors::codes::{Decline, Outcome};
 use actors::command::Command;
 use actors::mail::Receipt;
 use ledger::account::AccountKind;
-use ledger::ids::VendorId;
+use ledger::ids::{RecordNumber, ShardId, VendorId};
+use ledger::money::Currency;
 use ledger::record::{Body, Envelope, Message, Record};
 use proptest::prelude::*;
 
@@ -129,7 +130,7 @@ fn what_cannot_arrive_comes_back_and_says_why() {
 fn what_comes_back_lands_though_the_payer_is_gone_full_or_kept_from_acting() {
     // A return that was declined: the money was nobody's.
     type Led = fn(&mut World);
-    let cases: [(Led, i64, i64); 2] = [
+    let cases: [(Led, i64, i64); 3] = [
         // Kept from acting: still the own purse.
         (|world| world.quarantine(1, true), 10_000, 0),
         // Topped up to the cap meanwhile: the cap is no reason to keep what is the payer's own.
@@ -139,6 +140,23 @@ fn what_comes_back_lands_though_the_payer_is_gone_full_or_kept_from_acting() {
             },
             25_000,
             0,
+        ),
+        // Closed. No request leads there today, as a wallet that sent something is in use and stays: but the
+        // return is not to count on that.
+        (
+            |world| {
+                let envelope = Envelope {
+                    wallet: Some(world::wallet(1)),
+                    request: Some(world::id(world::DESK, 1)),
+                    ..Envelope::default()
+                };
+                let at = world.state.ledger_time(world.clock);
+                let opening = world.history.iter().position(|record| record.envelope.wallet.is_some());
+                let position = RecordNumber(opening.unwrap() as u64);
+                world.push(Record::fact(at, envelope, Body::Cancelled { position }));
+            },
+            9_500,
+            -500,
         ),
     ];
     for (led, expected, unclaimed) in cases {
@@ -170,6 +188,50 @@ fn a_message_that_nobody_could_decide_is_buried_and_goes_back() {
     assert_eq!((paid(&world, 1), paid(&world, 2)), (9_500, 0));
     assert_eq!(stripe(&world, AccountKind::Unclaimed), -500);
     assert_eq!(stripe(&world, AccountKind::Transit), 0);
+}
+
+#[test]
+fn a_full_window_of_returns_lets_requests_wait_and_still_takes_a_return() {
+    // Money for bands that nobody opened was taken without a place to send it back: it was nobody's. And two
+    // shards full of returns waited for each other for ever.
+    let far = ShardId(9);
+    let mut world = two_wallets();
+    // Band 6,001 lives in the far shard, which will send this back.
+    assert_eq!(world.tap(world::DESK, 9, 1, world::pay(6_001, 500)), APPLIED);
+    let sent = world.state.channels().outbox(far).unwrap().waiting().next().unwrap().message.clone();
+    let (payer, payee, festival) = (world::wallet(6_001), world::wallet(7), world::FESTIVAL);
+    let lost = Message::Transfer { festival, payer, payee, currency: Currency::EUR, amount: 1 };
+    let take = |world: &mut World, message: &Message| {
+        let at = world.state.ledger_time(world.clock);
+        let number = world.state.channels().taken_from(far) + 1;
+        let receipt = world.state.receive(at, far, number, message);
+        if let Receipt::Record(record) = &receipt {
+            world.push(record.clone());
+        }
+        receipt
+    };
+    for _ in 0..WINDOW {
+        assert!(matches!(take(&mut world, &lost), Receipt::Record(_)));
+    }
+    assert!(matches!(take(&mut world, &lost), Receipt::NoRoom));
+    // Nor what would arrive: whether it does is known only when it is taken.
+    let fine =
+        Message::Transfer { festival, payer, payee: world::wallet(2), currency: Currency::EUR, amount: 1 };
+    assert!(matches!(take(&mut world, &fine), Receipt::NoRoom));
+    let why = Decline::Undeliverable.to_record().unwrap();
+    let back = Message::Returned { number: 1, why, message: Box::new(sent) };
+    assert!(matches!(take(&mut world, &back), Receipt::Record(_)));
+    assert_eq!(paid(&world, 1), 10_000);
+    assert!(matches!(take(&mut world, &lost), Receipt::NoRoom));
+    // A dead letter takes a place too.
+    let at = world.state.ledger_time(world.clock);
+    let buried = world.state.dead_letter(at, far, WINDOW + 2, &lost);
+    assert!(matches!(buried, Receipt::NoRoom));
+    // The far shard has the request and the first return: one place.
+    world.fact(Body::Acknowledged { to: far, up_to: 2 });
+    assert!(matches!(take(&mut world, &lost), Receipt::Record(_)));
+    assert!(matches!(take(&mut world, &lost), Receipt::NoRoom));
+    assert_eq!(world.replayed(&mut |_, _| {}).digest(), world.state.digest());
 }
 
 #[test]

@@ -7,15 +7,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actors::channels::{Outbox, WINDOW};
 use actors::mail::Receipt;
-use ledger::ids::ShardId;
-use ledger::mutant::{self, Mutant};
+use actors::shard_state::ShardState;
+use ledger::ids::{RecordNumber, ShardId};
+use ledger::mutant::{self, Mutant, Point};
 use ledger::record::{Body, Message};
 
 use super::configuration::Versions;
 use super::{Phase, Shard, Step};
 use crate::job::{Clock, Mono};
-use crate::limits::{LETTERS_AT_A_TIME, RESEND_MICROS};
+use crate::limits::{BURIALS, LETTERS_AT_A_TIME, MOST_RESEND_MICROS, RESEND_MICROS};
 use crate::mail::{Content, Letter};
+use crate::recovery::Stopped;
 
 /// How far a channel's messages were put into letters.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +25,16 @@ struct Posted {
     number: u64,
     /// When a letter last left, or an acknowledgement last came.
     since: Mono,
+    /// How often in a row everything was written again and nothing was heard.
+    silent: u32,
+}
+
+/// A message that made this build panic. It outlives the state that it broke.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Doomed {
+    number: u64,
+    /// How often it panicked while it was sent back, too.
+    burials: u32,
 }
 
 /// See the module.
@@ -66,6 +78,9 @@ impl Shard {
     /// A letter came.
     pub(crate) fn arrive(&mut self, letter: Letter, step: &mut Step<'_>) {
         let Some(state) = &self.state else { return };
+        if let Some(posted) = self.lines.posted.get_mut(&letter.from) {
+            posted.silent = 0;
+        }
         match letter.content {
             Content::Message { number, message } => {
                 let taken = state.channels().taken_from(letter.from);
@@ -129,24 +144,53 @@ impl Shard {
         }
     }
 
-    /// Decides one message; `false` if there is no room for it, and it is to come again.
+    /// Decides one message; `false` if there is no room for it, and it is to come again. One that makes
+    /// this build panic is buried: at once if nothing was changed, else when the state is back.
     fn take_letter(&mut self, from: ShardId, number: u64, message: &Message, step: &mut Step<'_>) -> bool {
-        let doomed = self.doomed.get(&from) == Some(&number);
-        let decided =
-            catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, doomed, step)));
-        let decided = decided.or_else(|_| {
-            step.counters.panics += 1;
-            if self.phase == Phase::Applying {
-                self.doomed.insert(from, number);
-                self.harmed(step);
-                return Ok(true);
+        let record = self.state.as_ref().map_or(self.head.next_record, ShardState::next_record);
+        if self.doomed.get(&from).is_none_or(|doomed| doomed.number != number) {
+            if let Some(room) = self.try_letter(from, number, message, false, step) {
+                return room;
             }
-            catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, true, step)))
-        });
-        decided.unwrap_or_else(|_| {
-            self.harmed(step);
+            self.doomed.insert(from, Doomed { number, burials: 0 });
+            if self.phase == Phase::Applying {
+                self.harmed(step);
+                return true;
+            }
+        }
+        self.try_letter(from, number, message, true, step).unwrap_or_else(|| {
+            self.not_buried(from, record, step);
             true
         })
+    }
+
+    /// `None` if it panicked.
+    fn try_letter(
+        &mut self,
+        from: ShardId,
+        number: u64,
+        message: &Message,
+        bury: bool,
+        step: &mut Step<'_>,
+    ) -> Option<bool> {
+        let tried = catch_unwind(AssertUnwindSafe(|| self.take_or_bury(from, number, message, bury, step)));
+        step.counters.panics += u64::from(tried.is_err());
+        tried.ok()
+    }
+
+    /// A message that can neither be taken nor sent back. The state may be what is broken, so it is rebuilt a
+    /// few times; then the shard stops, as it does where a record cannot be read back: rebuilt at every
+    /// letter it would serve nobody either, and nobody would be told.
+    fn not_buried(&mut self, from: ShardId, record: RecordNumber, step: &mut Step<'_>) {
+        let seq = self.head.next_seq + u64::from(self.in_flight());
+        self.harmed(step);
+        let doomed = self.doomed.entry(from).or_default();
+        doomed.burials += 1;
+        if doomed.burials >= BURIALS {
+            let message = Some((from, doomed.number));
+            self.stop(Stopped { shard: self.id, seq, record, message });
+            step.counters.stopped += 1;
+        }
     }
 
     fn take_or_bury(
@@ -158,6 +202,7 @@ impl Shard {
         step: &mut Step<'_>,
     ) -> bool {
         let Some(state) = &self.state else { return true };
+        let _only_panics = mutant::struck(Point::Receive);
         let at = state.ledger_time(step.clock.wall);
         let receipt = if bury {
             state.dead_letter(at, from, number, message)
@@ -217,6 +262,15 @@ impl Shard {
         }
     }
 
+    /// Tells all other shards that it is back: to one of which nothing is heard they write ever more seldom.
+    pub(super) fn report_back(&self, step: &mut Step<'_>) {
+        let Some(state) = &self.state else { return };
+        let shards = state.genesis().map_or(0, |genesis| genesis.shards);
+        for to in (0..shards).map(ShardId).filter(|to| *to != self.id) {
+            step.letters.push(taken(self.id, to, state.channels().taken_from(to)));
+        }
+    }
+
     /// Bytes of memory that both ends of its channels hold: state, and what is worked out again from it.
     pub(crate) fn channel_bytes(&self) -> usize {
         self.state.as_ref().map_or(0, |state| state.channels().bytes()) + self.lines.bytes()
@@ -261,12 +315,15 @@ impl Lines {
 }
 
 impl Posted {
-    /// Nothing was heard for a while: everything not acknowledged is written again.
+    /// Nothing was heard for a while: everything not acknowledged is written again, after twice the time
+    /// whenever that was in vain.
     fn back_if_late(&mut self, outbox: &Outbox, clock: Clock, resent: &mut u64) {
         self.number = self.number.max(outbox.acknowledged());
-        let late = clock.mono.0.saturating_sub(self.since.0) >= RESEND_MICROS;
+        let wait = (RESEND_MICROS << self.silent.min(16)).min(MOST_RESEND_MICROS);
+        let late = clock.mono.0.saturating_sub(self.since.0) >= wait;
         if late && self.number > outbox.acknowledged() {
             *resent += 1;
+            self.silent = self.silent.saturating_add(1);
             self.number = outbox.acknowledged();
         }
     }

@@ -31,7 +31,7 @@ use crate::mail::Letter;
 use crate::mailbox::Mailbox;
 use crate::recovery::Stopped;
 use elsewhere::Elsewhere;
-use lines::Lines;
+use lines::{Doomed, Lines};
 use parked::Parked;
 
 /// What a step may use of its core.
@@ -82,8 +82,8 @@ pub(crate) struct Shard {
     alarm: timers::Alarm,
     versions: configuration::Versions,
     offenders: offenders::Offenders,
-    /// Messages that panicked while they were applied, by channel: they are buried when they come again.
-    doomed: BTreeMap<ShardId, u64>,
+    /// Messages that panicked, by channel: they are buried when they come again.
+    doomed: BTreeMap<ShardId, Doomed>,
     /// Set when the state was dropped and nobody has been asked to rebuild it yet.
     wants_rebuild: bool,
     /// Where it stopped for as long as this build runs: there will be no state.
@@ -152,9 +152,10 @@ impl Shard {
         self.stopped.is_some()
     }
 
-    /// It cannot be rebuilt: the state that was dropped does not come back in this build.
+    /// Its state was dropped and does not come back in this build.
     pub(crate) fn stop(&mut self, stopped: Stopped) {
         self.stopped = Some(stopped);
+        self.wants_rebuild = false;
     }
 
     /// The no to a job that is not taken: whoever asks a shard that stopped need not come back soon.

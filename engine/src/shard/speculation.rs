@@ -95,7 +95,7 @@ impl Shard {
         self.hang_up();
         self.alarm = super::timers::Alarm::default();
         self.filling.clear();
-        self.wants_rebuild = true;
+        self.wants_rebuild = !self.is_stopped();
     }
 
     /// Jobs that wait while there is no state are told to come back.
@@ -135,6 +135,7 @@ impl Shard {
         self.head = head;
         let _only_panics = mutant::struck(Point::Install);
         self.pick_up();
+        self.report_back(step);
         self.tell_tags(step);
         self.offenders.look_again();
         step.counters.rebuilds += 1;

@@ -126,7 +126,8 @@ pub fn explain(dir: &Path, subject: impl Into<Subject>) -> Result<Vec<Explained>
             return Ok(ControlFlow::Continue(()));
         };
         let (seq, currency) = (block.header.seq, block.prologue()?.currency);
-        let mut stopped = Stopped { shard: block.header.shard, seq, record: RecordNumber(0) };
+        let shard = block.header.shard;
+        let mut stopped = Stopped { shard, seq, record: RecordNumber(0), message: None };
         let read = catch_unwind(AssertUnwindSafe(|| {
             block.each_record(|number, record| {
                 stopped.record = number;

@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn a_stopped_shard_is_told_once() {
         // A line a second, all night, in which nobody finds what else went wrong.
-        let at = |shard| Stopped { shard: ShardId(shard), seq: 4, record: RecordNumber(17) };
+        let record = RecordNumber(17);
+        let at = |shard| Stopped { shard: ShardId(shard), seq: 4, record, message: None };
         let (mut said, mut out) = (Said::default(), Vec::new());
         for stopped in [vec![], vec![at(3)], vec![at(3)], vec![at(1), at(3)]] {
             said.look(stopped, &mut out);
