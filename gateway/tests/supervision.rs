@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Answers that must come before the strike, and again after the part has come back.
 const LOAD: u64 = 200;
 
-fn wait_for(what: &str, done: impl Fn() -> bool) {
+fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < until, "{what} did not happen");
@@ -198,6 +198,13 @@ fn a_broken_shard_is_busy_over_the_wire_and_its_neighbours_sell_on() {
     server.stop().unwrap();
 }
 
+/// The age of the oldest message on its way, in microseconds, as `/metrics` shows it.
+fn oldest(metrics: &str) -> Option<u64> {
+    let mut values =
+        metrics.lines().filter_map(|line| line.strip_prefix("fanfare_messages_oldest_microseconds "));
+    values.next()?.parse().ok()
+}
+
 /// Whether `text` of `/metrics` has this line.
 fn has_line(text: &str, line: &str) -> bool {
     text.lines().any(|one| one == line)
@@ -213,7 +220,7 @@ fn a_record_that_cannot_be_read_back_stops_one_shard_of_the_server() {
     let dir = place.path().join("ledger");
     let (server, _told) = start(&dir, 2);
     let mut tills = festival::tills(server.address());
-    let bar = &mut tills[1];
+    let [desk, bar, ..] = tills.as_mut_slice() else { panic!("a desk and three bars") };
     let shards = shards_of(bar, server.address());
     let poisoned = bar.try_sale(server.address(), 0, POISON_REPLAY);
     assert_eq!(poisoned.outcome(), Outcome::Applied);
@@ -233,6 +240,10 @@ fn a_record_that_cannot_be_read_back_stops_one_shard_of_the_server() {
     let metrics = get(server.http(), "/metrics");
     let wanted = format!("fanfare_stopped_at_record{{shard=\"{broken}\"}} {record}");
     assert!(has_line(&metrics, "fanfare_shards_stopped 1") && has_line(&metrics, &wanted), "{metrics}");
+    // What is sent to one of its bands waits, and how long for is shown.
+    let friend = shards.iter().position(|shard| *shard != broken).unwrap();
+    assert_eq!(desk.pay(server.address(), friend, 0, 100).outcome(), Outcome::Applied);
+    wait_for("an age of the message", || oldest(&get(server.http(), "/metrics")) > Some(0));
     assert_eq!(server.status().failures(), 0);
     server.stop().unwrap();
     assert!(told_by_the_binary(&dir).contains(&stopped[0].to_string()));
@@ -257,7 +268,8 @@ fn a_record_that_cannot_be_read_back_stops_one_shard_of_the_server() {
     assert_eq!(explain::explain(&dir, place).unwrap().len(), 1);
     let (server, _told) = start(&dir, 2);
     assert_eq!(server.status().stopped(), []);
-    assert_eq!(bar.balance(server.address(), 0), festival::TOP_UP - 2);
+    wait_for("the message", || bar.balance(server.address(), 0) == festival::TOP_UP - 2 + 100);
+    wait_for("no age of any message", || oldest(&get(server.http(), "/metrics")) == Some(0));
     server.stop().unwrap();
     let verified = verify(&dir).unwrap();
     assert_eq!(verified.code(), 0, "{:?} {:?}", verified.report.findings, verified.differences);

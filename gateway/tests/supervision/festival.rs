@@ -26,6 +26,7 @@ currency = "EUR"
 time_zone = "Europe/Paris"
 cut_over_hour = 6
 [limits]
+transfers = true
 balance_cap = "250.00"
 top_up_min = "1.00"
 top_up_max = "150.00"

@@ -193,8 +193,19 @@ impl Till {
         self.tries += 1;
         let lines = [Line { item: 1, quantity: 1, unit_price: 1 }];
         let sale = Request { flags: Flags::CONFIRM, tag_counter, ..Request::purchase(id, uid(band), &lines) };
+        self.ask(server, &sale)
+    }
+
+    /// Sends money from one band to another.
+    pub fn pay(&mut self, server: SocketAddr, payer: usize, payee: usize, amount: i64) -> Answer {
+        let id = RequestId::new(self.device, (1 << 20) + self.tries).unwrap();
+        self.tries += 1;
+        self.ask(server, &Request::transfer(id, uid(payer), uid(payee), amount))
+    }
+
+    fn ask(&self, server: SocketAddr, request: &Request<'_>) -> Answer {
         let mut link = Link::open(server, self.device).unwrap();
-        link.send(|frame| assert!(frame.push(&sale))).unwrap();
+        link.send(|frame| assert!(frame.push(request))).unwrap();
         link.answers().unwrap()[0]
     }
 
