@@ -41,9 +41,9 @@ pub const LETTERS_AT_A_TIME: usize = 256;
 pub const RESEND_MICROS: u64 = 200_000;
 
 /// The longest that becomes while nothing at all is heard of the receiver: each time in vain doubles it. A
-/// shard that is away for hours would have its letters copied five times a second, and what is on its way
-/// must still have arrived ten seconds after it is back, whatever else has to be sent for that.
-pub const MOST_RESEND_MICROS: u64 = 5_000_000;
+/// shard that is away for hours would have its letters copied five times a second; what is on its way must
+/// still have arrived ten seconds after it is back, and that may take a few letters one after the other.
+pub const MOST_RESEND_MICROS: u64 = 1_600_000;
 
 /// How often vendors' stripes are swept home, in microseconds.
 pub const SWEEP_MICROS: u64 = 60_000_000;

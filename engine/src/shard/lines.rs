@@ -29,13 +29,10 @@ struct Posted {
     silent: u32,
 }
 
-/// A message that made this build panic. It outlives the state that it broke.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Doomed {
-    number: u64,
-    /// How often it panicked while it was sent back, too.
-    burials: u32,
-}
+/// Messages that made this build panic, by channel and number, and how often each panicked while it was sent
+/// back, too. They outlive the state that they broke, each until what became of it is confirmed: a second bad
+/// message takes the unconfirmed burial of the first away with the state.
+pub(super) type Doomed = BTreeMap<(ShardId, u64), u32>;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -148,18 +145,18 @@ impl Shard {
     /// this build panic is buried: at once if nothing was changed, else when the state is back.
     fn take_letter(&mut self, from: ShardId, number: u64, message: &Message, step: &mut Step<'_>) -> bool {
         let record = self.state.as_ref().map_or(self.head.next_record, ShardState::next_record);
-        if self.doomed.get(&from).is_none_or(|doomed| doomed.number != number) {
+        if !self.doomed.contains_key(&(from, number)) {
             if let Some(room) = self.try_letter(from, number, message, false, step) {
                 return room;
             }
-            self.doomed.insert(from, Doomed { number, burials: 0 });
+            self.doomed.insert((from, number), 0);
             if self.phase == Phase::Applying {
                 self.harmed(step);
                 return true;
             }
         }
         self.try_letter(from, number, message, true, step).unwrap_or_else(|| {
-            self.not_buried(from, record, step);
+            self.not_buried((from, number), record, step);
             true
         })
     }
@@ -181,14 +178,13 @@ impl Shard {
     /// A message that can neither be taken nor sent back. The state may be what is broken, so it is rebuilt a
     /// few times; then the shard stops, as it does where a record cannot be read back: rebuilt at every
     /// letter it would serve nobody either, and nobody would be told.
-    fn not_buried(&mut self, from: ShardId, record: RecordNumber, step: &mut Step<'_>) {
+    fn not_buried(&mut self, message: (ShardId, u64), record: RecordNumber, step: &mut Step<'_>) {
         let seq = self.head.next_seq + u64::from(self.in_flight());
         self.harmed(step);
-        let doomed = self.doomed.entry(from).or_default();
-        doomed.burials += 1;
-        if doomed.burials >= BURIALS {
-            let message = Some((from, doomed.number));
-            self.stop(Stopped { shard: self.id, seq, record, message });
+        let burials = self.doomed.entry(message).or_default();
+        *burials += 1;
+        if *burials >= BURIALS {
+            self.stop(Stopped { shard: self.id, seq, record, message: Some(message) });
             step.counters.stopped += 1;
         }
     }
@@ -234,6 +230,7 @@ impl Shard {
     pub(super) fn post_confirmed(&mut self, step: &mut Step<'_>) {
         for (from, number) in std::mem::take(&mut self.lines.flight) {
             self.lines.taken.insert(from, number);
+            self.doomed.retain(|(channel, doomed), _| *channel != from || *doomed > number);
             step.letters.push(taken(self.id, from, number));
         }
         self.post_messages(step);

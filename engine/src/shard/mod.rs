@@ -11,7 +11,6 @@ mod step;
 mod sweep;
 mod timers;
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actors::codes::Refusal;
@@ -82,8 +81,8 @@ pub(crate) struct Shard {
     alarm: timers::Alarm,
     versions: configuration::Versions,
     offenders: offenders::Offenders,
-    /// Messages that panicked, by channel: they are buried when they come again.
-    doomed: BTreeMap<ShardId, Doomed>,
+    /// Messages that panicked: they are buried when they come again.
+    doomed: Doomed,
     /// Set when the state was dropped and nobody has been asked to rebuild it yet.
     wants_rebuild: bool,
     /// Where it stopped for as long as this build runs: there will be no state.
@@ -124,7 +123,7 @@ impl Shard {
             alarm: timers::Alarm::default(),
             versions: configuration::Versions::default(),
             offenders: offenders::Offenders::default(),
-            doomed: BTreeMap::new(),
+            doomed: Doomed::new(),
             wants_rebuild: false,
             stopped: None,
         }
