@@ -43,6 +43,8 @@ struct Armed {
 pub(super) struct Nemesis {
     step: u64,
     armed: Option<Armed>,
+    /// See [`Nemesis::struck`].
+    struck: bool,
     slow_until: u64,
     full_until: u64,
     paused: Option<(usize, u64)>,
@@ -104,6 +106,7 @@ impl Nemesis {
     pub(super) fn fired(&mut self, disk: &SimDisk, tally: &mut Tally) -> bool {
         let Some(armed) = self.armed.filter(|armed| disk.operations() > armed.op) else { return false };
         self.armed = None;
+        self.struck = true;
         let trace = disk.trace();
         let call = usize::try_from(armed.op - armed.base).ok().and_then(|at| trace.get(at));
         tally.hit(match (armed.fault, call.map(|call| call.kind)) {
@@ -117,14 +120,20 @@ impl Nemesis {
 
     /// Nothing goes wrong any more.
     pub(super) fn stop(&mut self, disk: &SimDisk, clock: &SimClock) {
-        *self = Self { stopped: true, armed: self.armed, ..Self::default() };
+        *self = Self { stopped: true, armed: self.armed, struck: self.struck, ..Self::default() };
         clock.set_tick(0);
         disk.set_free(PLENTY);
     }
 
     /// The machine or process is new: what was armed is gone with the old one.
     fn disarm(&mut self) {
-        self.armed = None;
+        (self.armed, self.struck) = (None, false);
+    }
+
+    /// Whether a call failed that was to, and nothing was opened anew since: the store may be dead of it, and
+    /// nobody may have heard of that yet.
+    pub(super) const fn struck(&self) -> bool {
+        self.struck
     }
 }
 
@@ -364,6 +373,7 @@ impl World {
     /// A start went well, over what lay there before it: `left`.
     fn opened(&mut self, opened: &Opened, left: &SimDisk) -> Verdict {
         self.nemesis.fired(&self.disk, &mut self.tally);
+        self.nemesis.struck = false;
         self.tally.hit(if opened.torn.is_empty() { Row::OpenedClean } else { Row::TornTail });
         self.trace.line(format_args!("opened {} frames, torn {:?}", opened.frames, opened.torn));
         self.looked_at = self.disk.operations();

@@ -104,8 +104,10 @@ impl World {
     fn rest(&mut self) -> Verdict {
         self.compare()?;
         let Some(process) = self.retire() else { return Ok(()) };
-        if let Err(error) = process.close()
-            && !self.nemesis.fired(&self.disk, &mut self.tally)
+        let closed = process.close();
+        self.nemesis.fired(&self.disk, &mut self.tally);
+        if let Err(error) = closed
+            && !self.nemesis.struck()
             && !self.disk.frozen()
         {
             return Err(Violation::new(Law::Replay, format!("close: {error}")));
