@@ -41,13 +41,14 @@ fn empty_handed(release: &Release<'_>, answer: &Answer) -> Verdict {
 }
 
 /// An actor that never came into being has no state that a record could quarantine: after enough panics
-/// the process keeps it out by itself. That may be the band, or the wallet that it was given to.
+/// the process keeps it out by itself. That may be the band, or the wallet that it was given to; and it may have
+/// come into being since it was asked.
 fn barred(release: &Release<'_>) -> bool {
     let shard = release.message.answer().shard;
     let ways = release.book.addressed(&release.waiting.request).into_iter();
     let mut ways = ways.filter(|way| release.book.shard_of(way) == shard);
     release.poisoned >= PANICS_TO_QUARANTINE
-        && ways.any(|way| release.book.page(way.actor().get(), release.durable).is_none())
+        && ways.any(|way| release.book.page(way.actor().get(), release.from).is_none())
 }
 
 /// Something broke: only a poisoned request may, or a shard that is not there.

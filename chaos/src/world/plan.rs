@@ -109,7 +109,7 @@ impl Plan {
             spare_bands: 0,
             hoard: false,
             about_bands: 0,
-            stops: rng.u8(0..8) == 0 && cfg!(feature = "mutants"),
+            stops: rng.u8(0..4) == 0 && cfg!(feature = "mutants"),
             mail_held_micros: 0,
         }
         .with_bands(rng)
