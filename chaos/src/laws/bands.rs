@@ -185,6 +185,12 @@ impl Book {
         ways
     }
 
+    /// Whether what comes by a band may be for this actor: the band itself, or a wallet that it was given to.
+    pub fn leads_to(&self, band: u64, actor: u64) -> bool {
+        let given = || self.page(band, u64::MAX).is_some_and(|page| page.bands.ever_given().contains(&actor));
+        band == actor || given()
+    }
+
     /// The request as the actor of `record` decided it, if it could have come to this record: with a wallet in
     /// the place of the band that it named.
     pub fn as_decided(&self, request: &Request, record: &Record) -> Option<Request> {

@@ -119,7 +119,7 @@ mod tests {
                 durable: 0,
                 now,
                 book,
-                poisoned: 0,
+                poisoned: &std::collections::BTreeMap::new(),
                 latest: at,
                 stopped: false,
             })

@@ -41,14 +41,20 @@ fn empty_handed(release: &Release<'_>, answer: &Answer) -> Verdict {
 }
 
 /// An actor that never came into being has no state that a record could quarantine: after enough panics
-/// the process keeps it out by itself. That may be the band, or the wallet that it was given to; and it may have
-/// come into being since it was asked.
+/// the process keeps it out by itself. That may be the band, or the wallet that it was given to, which others may
+/// have broken by bands of their own; and it may have come into being since it was asked.
 fn barred(release: &Release<'_>) -> bool {
-    let shard = release.message.answer().shard;
-    let ways = release.book.addressed(&release.waiting.request).into_iter();
-    let mut ways = ways.filter(|way| release.book.shard_of(way) == shard);
-    release.poisoned >= PANICS_TO_QUARANTINE
-        && ways.any(|way| release.book.page(way.actor().get(), release.from).is_none())
+    let (book, shard) = (release.book, release.message.answer().shard);
+    let broke = |actor: u64| -> u32 {
+        let by = release.poisoned.iter().filter(|(band, _)| book.leads_to(**band, actor));
+        by.map(|(_, times)| times).sum()
+    };
+    book.addressed(&release.waiting.request).iter().any(|way| {
+        let actor = way.actor().get();
+        book.shard_of(way) == shard
+            && book.page(actor, release.from).is_none()
+            && broke(actor) >= PANICS_TO_QUARANTINE
+    })
 }
 
 /// Something broke: only a poisoned request may, or a shard that is not there.

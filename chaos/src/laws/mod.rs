@@ -152,8 +152,8 @@ pub struct Release<'a> {
     pub now: Mono,
     /// The book up to what is durable.
     pub book: &'a Book,
-    /// Poisoned requests to its actor that this process was handed.
-    pub poisoned: u32,
+    /// Poisoned requests that this process was handed, by band.
+    pub poisoned: &'a BTreeMap<u64, u32>,
     /// Nothing was decided at a later ledger time.
     pub latest: At,
     /// The shard that answers stopped at a record which this process cannot read back.
@@ -170,7 +170,7 @@ pub struct Laws {
     order: Order,
     whole: Whole,
     pairings: Pairings,
-    /// Poisoned requests that this process was handed, by actor.
+    /// Poisoned requests that this process was handed, by band.
     poisoned: BTreeMap<u64, u32>,
     allowances: Allowances,
     buried: Buried,
@@ -395,10 +395,8 @@ impl Laws {
         else {
             return Err(Violation::new(Law::Isolation, format!("an answer of no shard: {message:?}")));
         };
-        let band = waiting.request.tag.number.get();
-        let poisoned = self.poisoned.get(&band).copied().unwrap_or(0);
         let stopped = self.stopped.contains(&message.answer().shard);
-        let (book, latest, waiting_for) = (&self.book, self.latest, &waiting);
+        let (book, poisoned, latest, waiting_for) = (&self.book, &self.poisoned, self.latest, &waiting);
         let Durable { records: from, at: since } = from;
         let durable = durable.records;
         let release = Release {
