@@ -16,9 +16,7 @@ use engine::core::Core;
 use engine::limits::{BURIALS, RESEND_MICROS};
 use engine::mail::{Content, Letter, Post};
 use engine::recovery::Stopped;
-use ledger::audit::Auditor;
 use ledger::ids::{FestivalId, Office, ShardId, Version, WalletNumber};
-use ledger::journal::Replay as _;
 use ledger::journal::memory::{Door, Memory};
 use ledger::mutant::{POISON_TAKE, Point, Strike, arm, is_armed};
 use ledger::record::Message;
@@ -87,18 +85,6 @@ fn on_their_way(amounts: [i64; 3]) -> (Memory, Core<Door>) {
     let left = 5_000 - amounts.iter().sum::<i64>();
     assert_eq!((core.counters().taken, balances(&core)), (0, [left, 0]));
     (memory, core)
-}
-
-fn check_audit(memory: &Memory) {
-    let mut auditor = Auditor::new(&[]);
-    memory
-        .replay(None, &mut |block| {
-            auditor.block(&block);
-            Ok(())
-        })
-        .unwrap();
-    let report = auditor.finish();
-    assert!(report.is_sound(), "{:?}", report.findings);
 }
 
 #[test]

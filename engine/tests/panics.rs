@@ -17,7 +17,7 @@ use engine::limits::{RESEND_MICROS, SWEEP_MICROS};
 use ledger::block::Draft;
 use ledger::ids::ShardId;
 use ledger::journal::memory::{Door, Memory};
-use ledger::journal::{Event, Journal, Lookup, Replay as _, SubmitError};
+use ledger::journal::{Event, Journal, Lookup, SubmitError};
 use ledger::mutant::{
     POISON_ANSWER, POISON_APPLY, POISON_DECIDE, POISON_ENCODE, Point, Strike, arm, is_armed,
 };
@@ -412,15 +412,7 @@ fn change_with_a_panic(turns: u64, changes: &[Request]) -> (Vec<u32>, u64) {
     settle(&mut core, 13 * RESEND_MICROS);
     // Nothing was left to append.
     let _struck = std::panic::catch_unwind(|| ledger::mutant::struck(Point::Append));
-    let mut auditor = ledger::audit::Auditor::new(&[]);
-    memory
-        .replay(None, &mut |block| {
-            auditor.block(&block);
-            Ok(())
-        })
-        .unwrap();
-    let report = auditor.finish();
-    assert!(report.is_sound(), "{turns} turns: {:?}", report.findings);
+    check_audit(&memory);
     let version = |shard| core.inspect(ShardId(shard)).unwrap().1.unwrap().adopted().unwrap().version.get();
     ((0..4).map(version).collect(), core.counters().returned)
 }

@@ -48,7 +48,6 @@ impl Shard {
 
     /// Decides a batch as far as there is room. After a panic it goes on with the next job.
     fn work_batch<J: Journal>(&mut self, batch: &mut Batch, journal: &mut J, step: &mut Step<'_>) {
-        (0..AHEAD).for_each(|ahead| self.ask(Ahead::Next, batch.ahead(ahead)));
         while self.state.is_some() && self.filling.has_room() && batch.next().is_some() {
             let unwound = catch_unwind(AssertUnwindSafe(|| self.work_jobs(batch, journal, step)));
             if unwound.is_err()
@@ -64,6 +63,7 @@ impl Shard {
     /// Decides the jobs of a batch. With each, memory is asked for that later ones will touch: one job at a
     /// time, so that the processor waits for it while it decides and not at once for more than it can fetch.
     fn work_jobs<J: Journal>(&mut self, batch: &mut Batch, journal: &mut J, step: &mut Step<'_>) {
+        (0..AHEAD).for_each(|ahead| self.ask(Ahead::Next, batch.ahead(ahead)));
         while let Some(job) = batch.next().filter(|_| self.state.is_some() && self.filling.has_room()) {
             self.ask(Ahead::Next, batch.ahead(AHEAD));
             self.ask(Ahead::Near, batch.ahead(2 * AHEAD));

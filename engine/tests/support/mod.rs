@@ -236,3 +236,16 @@ pub fn settle<J: Journal>(core: &mut Core<J>, at: u64) -> Vec<Told> {
     }
     told
 }
+
+/// The auditor finds nothing in what was stored.
+pub fn check_audit(memory: &Memory) {
+    let mut auditor = ledger::audit::Auditor::new(&[]);
+    memory
+        .replay(None, &mut |block| {
+            auditor.block(&block);
+            Ok(())
+        })
+        .unwrap();
+    let report = auditor.finish();
+    assert!(report.is_sound(), "{:?}", report.findings);
+}
