@@ -1,15 +1,18 @@
 //! Owns: the memory that wallets lie in, in regions which the kernel may back with huge pages of 2 MiB.
 //! A tap touches a few cache lines at random places among hundreds of megabytes. On pages of 4 KiB the
 //! processor walks its page table for nearly each of them, and even asking for memory ahead waits for that
-//! walk; see `ARCHITECTURE.md` for what it costs.
+//! walk; see `ARCHITECTURE.md` for what it costs. Memory is touched for the first time by a thread of its own, a
+//! little ahead: clearing a huge page takes up to milliseconds, which everybody at a bar would wait for.
 //! Must never: serve anything but whole pages of `actors`' arrays (16 to 64 KiB, aligned to a cache line):
 //! the rest is the system allocator's. What was cut for pages is used for pages again, and never given back.
 #![allow(unsafe_code, reason = "an allocator hands out raw memory; every block in it has one owner")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 
@@ -22,7 +25,10 @@ const LINE: usize = 64;
 /// Size and alignment of what the kernel may give in one piece.
 const HUGE: usize = 2 * 1024 * 1024;
 /// Address space taken at a time. Only what is touched takes memory.
-const REGION: usize = 32 * HUGE;
+const REGION: usize = 128 * HUGE;
+/// How far ahead memory is touched. At 1.5 million sales a second, 200 MB of it are cut in one: the thread has
+/// some ten milliseconds to come.
+const AHEAD: usize = 4 * HUGE;
 
 /// Bytes handed out, in use or waiting to be used again.
 static CUT: AtomicUsize = AtomicUsize::new(0);
@@ -40,7 +46,43 @@ impl HugePages {
     /// One that has taken nothing yet.
     #[expect(clippy::new_without_default, reason = "it stands in a static: there is one")]
     pub const fn new() -> Self {
-        Self(Mutex::new(Pool { rest: ptr::null_mut(), left: 0, free: [None; MOST_UNITS] }))
+        Self(Mutex::new(Pool::new()))
+    }
+
+    /// Starts the thread that touches memory ahead. Without it everything works, with pauses.
+    pub fn touch_ahead(&'static self) -> io::Result<()> {
+        let body = move || {
+            self.pool().toucher = Some(thread::current());
+            while self.touch() {
+                thread::park();
+            }
+            self.pool().toucher = None;
+        };
+        thread::Builder::new().name("pages".to_owned()).spawn(body).map(drop)
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Touches what will be cut next. False if the kernel does not know how (before Linux 5.14).
+    fn touch(&self) -> bool {
+        loop {
+            let (start, bytes) = {
+                let mut pool = self.pool();
+                let untouched = pool.untouched();
+                pool.asked = untouched.1 > 0;
+                untouched
+            };
+            if bytes == 0 {
+                return true;
+            }
+            // SAFETY: the range lies in a mapping that is never undone; what it holds stays as it is.
+            if unsafe { madvise(start.cast(), bytes, Advice::LinuxPopulateWrite) }.is_err() {
+                return false;
+            }
+            self.pool().is_touched(start, bytes);
+        }
     }
 }
 
@@ -59,7 +101,7 @@ fn units(layout: Layout) -> Option<usize> {
 unsafe impl GlobalAlloc for HugePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match units(layout) {
-            Some(units) => self.0.lock().unwrap_or_else(PoisonError::into_inner).take(units),
+            Some(units) => self.pool().take(units),
             // SAFETY: the caller's promise about the layout is passed on.
             None => unsafe { System.alloc(layout) },
         }
@@ -67,7 +109,7 @@ unsafe impl GlobalAlloc for HugePages {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         match units(layout) {
-            Some(units) => self.0.lock().unwrap_or_else(PoisonError::into_inner).give(block, units),
+            Some(units) => self.pool().give(block, units),
             // SAFETY: a block of this layout came from the system.
             None => unsafe { System.dealloc(block, layout) },
         }
@@ -112,6 +154,11 @@ unsafe impl GlobalAlloc for HugePages {
 struct Pool {
     rest: *mut u8,
     left: usize,
+    /// How much of the rest was touched, from its start.
+    touched: usize,
+    /// Who touches it, and whether it was asked to and has not looked yet.
+    toucher: Option<Thread>,
+    asked: bool,
     /// Blocks that came back, each holding the next of its list in its first bytes.
     free: [Option<NonNull<Free>>; MOST_UNITS],
 }
@@ -123,6 +170,11 @@ struct Free(Option<NonNull<Free>>);
 unsafe impl Send for Pool {}
 
 impl Pool {
+    const fn new() -> Self {
+        let free = [None; MOST_UNITS];
+        Self { rest: ptr::null_mut(), left: 0, touched: 0, toucher: None, asked: false, free }
+    }
+
     /// A block; null if there is no memory.
     fn take(&mut self, units: usize) -> *mut u8 {
         if let Some(block) = self.free[units - 1] {
@@ -138,8 +190,37 @@ impl Pool {
         // SAFETY: at least `size` bytes are left of the region.
         self.rest = unsafe { block.add(size) };
         self.left -= size;
+        self.touched = self.touched.saturating_sub(size);
+        self.ask();
         CUT.fetch_add(size, Ordering::Relaxed);
         block
+    }
+
+    /// Has more touched when half of it is used up: once, however often it is said.
+    fn ask(&mut self) {
+        if self.touched < AHEAD / 2
+            && !self.asked
+            && let Some(toucher) = &self.toucher
+        {
+            self.asked = true;
+            toucher.unpark();
+        }
+    }
+
+    /// What is to be touched next, to the end of a huge page; it may have no bytes.
+    fn untouched(&self) -> (*mut u8, usize) {
+        // SAFETY: no more is touched than is left.
+        let start = unsafe { self.rest.add(self.touched) };
+        let end = self.rest.addr().saturating_add(AHEAD.min(self.left)).next_multiple_of(HUGE);
+        (start, end.saturating_sub(start.addr()))
+    }
+
+    /// What was untouched a moment ago is not any more. Blocks may have been cut meanwhile, and a region ended.
+    fn is_touched(&mut self, start: *mut u8, bytes: usize) {
+        let (rest, end) = (self.rest.addr(), start.addr() + bytes);
+        if (rest..=rest + self.left).contains(&end) {
+            self.touched = end - rest;
+        }
     }
 
     fn give(&mut self, block: *mut u8, units: usize) {
@@ -153,8 +234,10 @@ impl Pool {
     /// The next region; what is left of the last one, less than a block of its size, becomes a block.
     fn grow(&mut self) -> bool {
         let taken = ProtFlags::READ | ProtFlags::WRITE;
+        // A region is no promise to use it up: a small machine must not refuse it for its length.
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping of our own, which nothing else knows of.
-        let mapped = unsafe { mmap_anonymous(ptr::null_mut(), REGION + HUGE, taken, MapFlags::PRIVATE) };
+        let mapped = unsafe { mmap_anonymous(ptr::null_mut(), REGION + HUGE, taken, flags) };
         let Ok(start) = mapped else { return false };
         if self.left > 0 {
             self.give(self.rest, self.left / UNIT);
@@ -163,6 +246,7 @@ impl Pool {
         // SAFETY: the mapping is longer than a region by the most that alignment takes.
         self.rest = unsafe { start.add(start.align_offset(HUGE)) };
         self.left = REGION;
+        self.touched = 0;
         // SAFETY: the range was just mapped. Where the kernel has no huge pages to give it stays as it is.
         let _small = unsafe { madvise(self.rest.cast(), REGION, Advice::LinuxHugepage) };
         true
@@ -171,6 +255,8 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::{Read as _, Seek as _, SeekFrom};
     use std::slice;
 
     use proptest::prelude::*;
@@ -233,10 +319,64 @@ mod tests {
         }
     }
 
+    /// Whether memory is there for each of these bytes: bit 63 of each page's entry in the kernel's list.
+    fn is_there(start: *mut u8, bytes: usize) -> bool {
+        const SMALL: usize = 4096;
+        let mut list = File::open("/proc/self/pagemap").unwrap();
+        let mut entries = vec![0; bytes / SMALL * 8];
+        list.seek(SeekFrom::Start((start.addr() / SMALL * 8) as u64)).unwrap();
+        list.read_exact(&mut entries).unwrap();
+        entries.chunks(8).all(|entry| entry[7] & 0x80 != 0)
+    }
+
+    #[test]
+    fn memory_is_there_before_it_is_cut_and_what_is_held_stays() {
+        // A huge page cleared by the loop itself: everybody at the bar waits for it, at each of them.
+        let heap = HugePages::new();
+        assert!(heap.touch(), "nothing to touch is no failure");
+        let layout = Layout::from_size_align(4 * UNIT, LINE).unwrap();
+        for round in 0..2 * AHEAD / layout.size() {
+            // SAFETY: the layout has a size, and the block is used with it.
+            let held = unsafe {
+                let block = heap.alloc(layout);
+                block.write_bytes(7, layout.size());
+                Held(block, layout, 7)
+            };
+            if heap.pool().touched < AHEAD / 2 {
+                assert!(heap.touch());
+                let Pool { rest, touched, .. } = *heap.pool();
+                assert!(touched >= AHEAD, "round {round}: {touched}");
+                assert!(is_there(rest, touched));
+            }
+            assert!(held.is_whole());
+        }
+    }
+
+    #[test]
+    fn what_was_touched_is_known_though_blocks_were_cut_meanwhile() {
+        // Counted twice it would be too little for ever after, counted too far a pause at each page.
+        let mut pool = Pool::new();
+        pool.take(1);
+        let (start, bytes) = pool.untouched();
+        assert_eq!((start, bytes), (pool.rest, AHEAD + HUGE - UNIT));
+        pool.take(3);
+        pool.is_touched(start, bytes);
+        assert_eq!(pool.touched, AHEAD + HUGE - 4 * UNIT);
+        assert_eq!(pool.untouched().1, 0);
+        while pool.left >= UNIT {
+            pool.take(1);
+        }
+        // All of the region is cut, and then the next one is: what was touched of the old one says nothing.
+        let end = pool.rest;
+        pool.take(1);
+        pool.is_touched(end.wrapping_sub(HUGE), HUGE);
+        assert_eq!(pool.touched, 0);
+    }
+
     #[test]
     fn what_comes_back_is_used_again_and_nothing_of_a_region_is_lost() {
         // A shard that is rebuilt each hour must not take new memory each hour.
-        let mut pool = Pool { rest: ptr::null_mut(), left: 0, free: [None; MOST_UNITS] };
+        let mut pool = Pool::new();
         let first = pool.take(3);
         pool.give(first, 3);
         assert_eq!(pool.take(3), first);

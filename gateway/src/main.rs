@@ -6,5 +6,8 @@ use gateway::huge_pages::HugePages;
 static HEAP: HugePages = HugePages::new();
 
 fn main() -> std::process::ExitCode {
+    if let Err(error) = HEAP.touch_ahead() {
+        eprintln!("fanfare: no thread to touch memory ahead ({error}); it goes on without");
+    }
     gateway::commands::main()
 }
