@@ -135,7 +135,44 @@ fn what_goes_back_is_what_was_held() {
                 record.entry = Entry::new(postings).unwrap();
                 ledger.push(1, record);
             },
-            &[next(Rule::Hold)],
+            &[next(Rule::Sums), next(Rule::Hold)],
+        ),
+        case(
+            "a capture that two vendors share",
+            |ledger| {
+                ledger.push(1, top_up(GUEST, id(501, 70), Tender::Cash, 5_000));
+                ledger.push(1, held(20, 3_000, 0));
+                let mut record = captured(21, id(BAR, 20), [2_350, 0], [650, 0]);
+                let mut postings = record.entry.postings().to_vec();
+                postings[1].minor -= 100;
+                postings.push(posting(AccountKind::VendorSales, VENDOR + 1, 100));
+                record.entry = Entry::new(postings).unwrap();
+                ledger.push(1, record);
+            },
+            &[here(Rule::Sums, 31)],
+        ),
+        case(
+            "bonus money that a hold makes of paid-in money",
+            |ledger| {
+                let mut record = held(20, 1_000, 0);
+                let mut postings = record.entry.postings().to_vec();
+                postings.iter_mut().for_each(|posting| posting.minor = posting.minor.max(-500));
+                postings.push(posting(AccountKind::WalletBonus, GUEST, -500));
+                record.entry = Entry::new(postings).unwrap();
+                let Body::Held { amount, .. } = &mut record.body else { panic!() };
+                *amount = 500;
+                ledger.push(1, record);
+            },
+            &[next(Rule::Sums)],
+        ),
+        case(
+            "a hold that expires on no wallet, into a purse of somebody's",
+            |ledger| {
+                let mut record = expired(id(BAR, 10), [900, 0]);
+                record.envelope.wallet = None;
+                ledger.push(1, record);
+            },
+            &[next(Rule::Format)],
         ),
         case(
             "a capture that sells more of a purse than was held of it",

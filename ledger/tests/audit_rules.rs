@@ -222,6 +222,36 @@ fn postings_are_those_of_the_body() {
             &[at(Rule::Floor, 0, 3, 21), sale],
         ),
         case(
+            "a purchase that takes another vendor's money along",
+            |ledger| {
+                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
+                postings[1].minor -= 1_000;
+                postings.push(posting(AccountKind::VendorSales, VENDOR + 1, 1_000));
+                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
+            },
+            &[sale],
+        ),
+        case(
+            "a purchase that two vendors share",
+            |ledger| {
+                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
+                postings[1].minor += 1_000;
+                postings.push(posting(AccountKind::VendorSales, VENDOR + 1, -1_000));
+                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
+            },
+            &[sale],
+        ),
+        case(
+            "a purchase that makes bonus money of paid-in money",
+            |ledger| {
+                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
+                postings[0].minor += 500;
+                postings.push(posting(AccountKind::WalletBonus, 2, -500));
+                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
+            },
+            &[sale],
+        ),
+        case(
             "a declined purchase with taxes",
             |ledger| {
                 let body = ledger.record(0, 8).body.clone();

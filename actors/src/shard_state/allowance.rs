@@ -4,17 +4,17 @@
 
 use ledger::account::{Account, AccountKind};
 use ledger::entry::{Entry, Posting};
-use ledger::ids::{At, ShardId, WalletNumber};
+use ledger::ids::{At, RecordNumber, ShardId, WalletNumber};
 use ledger::money::Currency;
 use ledger::mutant::{self, Mutant};
-use ledger::record::{Body, Envelope, Message, Record, Sent};
+use ledger::record::{Body, DeclineCode, Envelope, Message, Record, Sent};
 
 use super::due::Task;
 use super::{Context, ShardState};
 use crate::codes::Decline;
 use crate::festival::Standing;
 use crate::mail::{self, sends};
-use crate::wallet::{AT_ONCE, GIVEN_BACK_AGAIN, Given, Kept, Wallet, filling};
+use crate::wallet::{AT_ONCE, GIVEN_BACK_AGAIN, Given, Kept, Spent, Wallet, filling};
 
 /// A message 6 without its money.
 struct Set {
@@ -96,7 +96,8 @@ impl ShardState {
     /// Whether `child` may have an allowance of `parent`: nobody has two, and one that has ended is there
     /// until what is left of it went back.
     pub(crate) fn may_have(&self, child: WalletNumber, parent: WalletNumber) -> bool {
-        self.allowances.kept(child).is_none_or(|kept| kept.parent == parent)
+        let kept = self.allowances.kept(child);
+        kept.is_none_or(|kept| kept.parent == parent || !kept.is_active() && kept.left == 0)
     }
 
     /// What is left of an allowance that has ended goes back to whom it came from. What of it is held goes
@@ -129,8 +130,15 @@ impl ShardState {
         Some(Record { at, envelope, body: Body::AllowanceReturned { parent, amount }, decline: None, entry })
     }
 
+    /// Whether a record of a wallet that has no allowance says something of one all the same.
+    pub(super) fn concerns_allowance(&self, record: &Record) -> bool {
+        let back = || takes_back(record).and_then(|position| self.allowances.spent(position));
+        matches!(record.body, Body::AllowanceSet { .. }) || back().is_some()
+    }
+
     /// What a record does to allowances.
-    pub(super) fn apply_allowance(&mut self, record: &Record) {
+    pub(super) fn apply_allowance(&mut self, number: RecordNumber, record: &Record) {
+        let before = record.envelope.wallet.and_then(|child| self.allowances.kept(child)).copied();
         let taken = record.decline.is_none() && !matches!(record.body, Body::DeadLettered { .. });
         let wallet = record.envelope.wallet;
         match (&record.body, wallet) {
@@ -164,7 +172,56 @@ impl ShardState {
             _ => {}
         }
         if let Some(child) = wallet {
+            if let Some(spent) = takes_back(record).and_then(|position| self.allowances.spent(position)) {
+                self.put_back(child, spent);
+            }
             self.spend_allowance(child);
+            self.note_spent(number, record, before);
+            self.forget_spent_allowance(child);
+        }
+    }
+
+    /// What a sale had taken of an allowance, or a void put back, is as it was before.
+    fn put_back(&mut self, child: WalletNumber, spent: Spent) {
+        let Some(slot) = self.slots.find(child) else { return };
+        match self.allowances.kept_mut(child) {
+            Some(kept) if kept.parent == spent.parent => {
+                kept.left = kept.left.saturating_add(spent.amount).max(0);
+            }
+            // It came to have another giver: whose it was is not asked any more.
+            Some(_) => return,
+            None if spent.amount > 0 => {
+                let (parent, left) = (spent.parent, spent.amount);
+                let kept = Kept { parent, target: 0, mark: 0, left, asked: false, timer: None };
+                self.allowances.keep(child, kept);
+                self.slots.at_mut(slot).set_allowance(true);
+            }
+            None => return,
+        }
+        let ended = self.allowances.kept(child).is_some_and(|kept| !kept.is_active());
+        if ended || self.is_closed() {
+            self.end_allowance(child);
+        }
+    }
+
+    /// Notes how much of an allowance a record took that may be taken back.
+    fn note_spent(&mut self, number: RecordNumber, record: &Record, before: Option<Kept>) {
+        let Some(child) = record.envelope.wallet else { return };
+        let after = self.allowances.kept(child);
+        let Some(parent) = before.as_ref().or(after).map(|kept| kept.parent) else { return };
+        let left = |kept: Option<&Kept>| kept.filter(|kept| kept.parent == parent).map_or(0, |kept| kept.left);
+        let spent = Spent { parent, amount: left(before.as_ref()) - left(after) };
+        match &record.body {
+            _ if spent.amount == 0 || record.decline.is_some() => {}
+            Body::Purchased { .. } | Body::Captured { .. } | Body::Voided { .. } => {
+                self.allowances.spend(number, spent);
+            }
+            Body::TransferSent { .. } => {
+                for sent in record.envelope.mail.iter().flat_map(|mail| &mail.sent) {
+                    self.allowances.send(sent.to, sent.number, spent);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -188,18 +245,31 @@ impl ShardState {
                 {
                     self.allowances.give_no_more(*parent, *child);
                 }
-                Message::AllowanceAsked { child, .. } => {
-                    let gone = Decline::from_record(*why) == Some(Decline::NoAllowance);
-                    if let Some(kept) = self.allowances.kept_mut(*child) {
-                        kept.asked = false;
-                    }
-                    if gone {
-                        self.end_allowance(*child);
-                    }
-                }
+                Message::AllowanceAsked { child, parent, .. } => self.not_filled(*child, *parent, *why),
+                Message::Transfer { .. } => self.kept_again(record, *number),
                 _ => {}
             },
             _ => {}
+        }
+    }
+
+    /// The answer is no. Where the parent says that it gives nothing, that is over.
+    fn not_filled(&mut self, child: WalletNumber, parent: WalletNumber, why: DeclineCode) {
+        let kept = self.allowances.kept_mut(child).filter(|kept| kept.parent == parent);
+        let Some(kept) = kept else { return };
+        kept.asked = false;
+        if Decline::from_record(why) == Some(Decline::NoAllowance) {
+            self.end_allowance(child);
+        }
+    }
+
+    /// A transfer came back: what it had taken of an allowance is the parent's still.
+    fn kept_again(&mut self, record: &Record, number: u64) {
+        let from = record.envelope.mail.as_ref().and_then(|mail| mail.taken).map(|taken| taken.from);
+        let spent = from.and_then(|from| self.allowances.came_back(from, number));
+        let landed = record.entry.postings().iter().any(|posting| posting.account.kind == AccountKind::WalletPaid);
+        if let (Some(child), Some(spent), true) = (record.envelope.wallet, spent, landed) {
+            self.put_back(child, spent);
         }
     }
 
@@ -293,9 +363,16 @@ impl ShardState {
         let Some(wallet) = self.wallet_of(child).filter(|wallet| wallet.has_allowance()) else { return };
         let held: i64 = self.holds.of(child.get()).iter().map(|hold| hold.from[0]).sum();
         let most = wallet.balances().paid.saturating_add(held);
-        let Some(kept) = self.allowances.kept_mut(child) else { return };
-        kept.left = kept.left.min(most);
-        if !kept.is_active() && kept.left == 0 {
+        if let Some(kept) = self.allowances.kept_mut(child) {
+            kept.left = kept.left.min(most);
+        }
+    }
+
+    /// One that has ended and of which nothing is left, nor asked for, is no more: the answer to what was asked
+    /// must not be taken for another one's.
+    fn forget_spent_allowance(&mut self, child: WalletNumber) {
+        let over = |kept: &Kept| !kept.is_active() && kept.left == 0 && !kept.asked;
+        if self.allowances.kept(child).is_some_and(over) {
             self.forget_allowance(child);
         }
     }
@@ -308,5 +385,15 @@ impl ShardState {
         if let Some(slot) = self.slots.find(child) {
             self.slots.at_mut(slot).set_allowance(false);
         }
+    }
+}
+
+/// The record whose effect this one takes back.
+fn takes_back(record: &Record) -> Option<RecordNumber> {
+    match record.body {
+        _ if record.decline.is_some() => None,
+        Body::Cancelled { position } => Some(position),
+        Body::Voided { position, .. } => position,
+        _ => None,
     }
 }

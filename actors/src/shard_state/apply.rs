@@ -57,12 +57,12 @@ impl ShardState {
                 mutant::trip_message(message, Poisoned::Take);
                 self.take_configuration(message);
                 self.tell_again(record, message);
-                self.post_message(record);
+                self.post_message(number, record);
                 self.take_tag(record, message);
             }
-            Body::DeadLettered { .. } => self.post_message(record),
+            Body::DeadLettered { .. } => self.post_message(number, record),
             Body::Swept { .. } => {
-                self.post_message(record);
+                self.post_message(number, record);
                 Law::Floors.holds(self.stripes.are_not_overdrawn_by(record.entry.postings()));
             }
         }
@@ -130,9 +130,8 @@ impl ShardState {
             self.apply_effect(slot, number, record);
             self.apply_hold(wallet, number, record);
         }
-        let allowance = matches!(record.body, Body::AllowanceSet { .. });
-        if allowance || self.slots.at(slot).has_allowance() {
-            self.apply_allowance(record);
+        if self.slots.at(slot).has_allowance() || self.concerns_allowance(record) {
+            self.apply_allowance(number, record);
         }
         self.remember(slot, number, record);
     }
@@ -149,13 +148,13 @@ impl ShardState {
     }
 
     /// What a message brought, or a sweep took away.
-    fn post_message(&mut self, record: &Record) {
+    fn post_message(&mut self, number: RecordNumber, record: &Record) {
         let wallet = record.envelope.wallet.and_then(|wallet| self.slots.find(wallet));
         match wallet {
             Some(slot) => self.post(slot, record),
             None => record.entry.postings().iter().for_each(|posting| self.stripes.post(posting)),
         }
-        self.apply_allowance(record);
+        self.apply_allowance(number, record);
     }
 
     fn post(&mut self, slot: u32, record: &Record) {

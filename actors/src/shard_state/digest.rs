@@ -92,6 +92,17 @@ impl ShardState {
             }
             put(hasher, kept.timer.map_or(0, |timer| timer.number));
         }
+        let (spent, sent) = self.allowances.all_spent();
+        for (position, spent) in spent {
+            for value in [position.0, spent.parent.get(), spent.amount.cast_unsigned()] {
+                put(hasher, value);
+            }
+        }
+        for ((to, number), spent) in sent {
+            for value in [to.0.into(), number, spent.parent.get(), spent.amount.cast_unsigned()] {
+                put(hasher, value);
+            }
+        }
     }
 
     fn digest_channels(&self, hasher: &mut Hasher) {

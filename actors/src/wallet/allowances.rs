@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ledger::ids::{At, WalletNumber};
+use ledger::ids::{At, RecordNumber, ShardId, WalletNumber};
 
 use crate::shard_state::Timer;
 use crate::table::Table;
@@ -47,12 +47,26 @@ impl Kept {
     }
 }
 
+/// What a record took of what was left of an allowance; below 0 what it put back. Whoever takes the record back
+/// puts that back: the parent's money must not become the child's by a sale that never was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spent {
+    /// Whose money it was.
+    pub(crate) parent: WalletNumber,
+    /// Minor units.
+    pub(crate) amount: i64,
+}
+
 /// All allowances of a shard, by both their ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Allowances {
     /// By parent and child.
     given: BTreeMap<(u64, u64), Given>,
     kept: Table<WalletNumber, Kept>,
+    /// Of the records that may be taken back.
+    spent: Table<RecordNumber, Spent>,
+    /// Of the transfers that may come back: to which shard, and as which message.
+    sent: Table<(ShardId, u64), Spent>,
 }
 
 impl Allowances {
@@ -89,6 +103,35 @@ impl Allowances {
 
     pub(crate) fn keep_no_more(&mut self, child: WalletNumber) -> Option<Kept> {
         self.kept.remove(&child)
+    }
+
+    /// What the record at `position` took.
+    pub(crate) fn spent(&self, position: RecordNumber) -> Option<Spent> {
+        self.spent.get(&position).copied()
+    }
+
+    /// The record at `position` took so much.
+    pub(crate) fn spend(&mut self, position: RecordNumber, spent: Spent) {
+        self.spent.insert(position, spent);
+    }
+
+    /// A message took so much along.
+    pub(crate) fn send(&mut self, to: ShardId, number: u64, spent: Spent) {
+        self.sent.insert((to, number), spent);
+    }
+
+    /// The message came back; what it had taken along.
+    pub(crate) fn came_back(&mut self, from: ShardId, number: u64) -> Option<Spent> {
+        self.sent.remove(&(from, number))
+    }
+
+    /// What records took, by rising position, and messages, by rising shard and number.
+    pub(crate) fn all_spent(&self) -> (Vec<(RecordNumber, Spent)>, Vec<((ShardId, u64), Spent)>) {
+        let mut spent: Vec<_> = self.spent.iter().map(|(position, spent)| (*position, *spent)).collect();
+        let mut sent: Vec<_> = self.sent.iter().map(|(message, spent)| (*message, *spent)).collect();
+        spent.sort_unstable_by_key(|(position, _)| *position);
+        sent.sort_unstable_by_key(|(message, _)| *message);
+        (spent, sent)
     }
 
     /// What is given, by rising numbers of parent and child.

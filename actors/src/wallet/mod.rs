@@ -21,7 +21,7 @@ pub use remembered::{Entry as RememberedEntry, Memory};
 pub use slot::{Balances, Slots, Wallet};
 
 pub(crate) use allow::{Terms, filling, set_allowance};
-pub(crate) use allowances::{AT_ONCE, Allowances, GIVEN_BACK_AGAIN, Given, Kept};
+pub(crate) use allowances::{AT_ONCE, Allowances, GIVEN_BACK_AGAIN, Given, Kept, Spent};
 pub(crate) use authorise::authorise;
 pub(crate) use cancel::cancel;
 pub(crate) use capture::capture;

@@ -4,6 +4,7 @@
 //! Checks L1 (conservation), L2 (floors), L4 (exactly once), L6 (replay) and L13 (isolation).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod allowance_model;
 mod allowances;
 mod audit;
 mod codes;

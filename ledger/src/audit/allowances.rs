@@ -95,8 +95,9 @@ impl Allowances {
                         self.given.remove(&key);
                     }
                 }
-                Message::AllowanceAsked { child, .. } => {
-                    if let Some(kept) = self.kept.get_mut(&child.get()) {
+                Message::AllowanceAsked { child, parent, .. } => {
+                    let kept = self.kept.get_mut(&child.get()).filter(|kept| kept.parent == *parent);
+                    if let Some(kept) = kept {
                         kept.asked = false;
                         kept.active &= why.0.get() != NO_ALLOWANCE;
                     }

@@ -114,13 +114,18 @@ impl History {
         }
         self.tags.deliver(record, found);
         self.takes_tag(record, found);
-        let (Some(wallet), false) = (record.envelope.wallet, record.entry.is_empty()) else { return };
+        let into_purse = record.entry.postings().iter().any(|posting| posting.account.kind.is_purse());
+        let (Some(wallet), false) = (record.envelope.wallet, record.entry.is_empty()) else {
+            if into_purse {
+                found.say(Rule::Format, || "moves what a wallet holds, and names none".into());
+            }
+            return;
+        };
         let home = shards.filter(|shards| *shards > 0).map(|shards| wallet.shard(shards));
         if let Some(home) = home.filter(|home| found.place.shard != Some(*home)) {
             return found.say(Rule::Shard, || format!("wallet {wallet} lives in shard {home}"));
         }
         let Some(index) = self.wallets.index_of(wallet) else { return };
-        let into_purse = record.entry.postings().iter().any(|posting| posting.account.kind.is_purse());
         let known = self.wallets.at(index).copied();
         if into_purse && known.is_none_or(|known| !known.open) {
             found.say(Rule::Opening, || format!("wallet {wallet} is not open"));

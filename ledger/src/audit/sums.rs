@@ -83,20 +83,44 @@ fn purchase(record: &Record, lines: &[Line], taxes: &[Tax]) -> Option<String> {
         return Some(format!("a purchase moves the {}", other.account));
     }
     let right = debited == gross && credited == gross;
-    (!right).then(|| format!("lines of {gross} debit {debited} and credit the vendor {credited}"))
+    if !right {
+        return Some(format!("lines of {gross} debit {debited} and credit the vendor {credited}"));
+    }
+    wrong_way(record, |kind| kind == AccountKind::VendorSales).or_else(|| vendors(record))
+}
+
+/// The posting that credits what its record debits, or the other way round: sums alone would let one purse
+/// pay into another, and one vendor into another's stripe. `credited` are the kinds that get.
+fn wrong_way(record: &Record, credited: impl Fn(AccountKind) -> bool) -> Option<String> {
+    let wrong = |posting: &&Posting| (posting.minor < 0) != credited(posting.account.kind);
+    let posting = record.entry.postings().iter().find(wrong)?;
+    Some(format!("posts {} to the {}, the wrong way", posting.minor, posting.account))
+}
+
+/// A sale is one vendor's.
+fn vendors(record: &Record) -> Option<String> {
+    let sales = |posting: &&Posting| posting.account.kind == AccountKind::VendorSales;
+    let count = record.entry.postings().iter().filter(sales).count();
+    (count != 1).then(|| format!("is a sale of {count} vendors"))
 }
 
 /// All of it leaves the spendable purses and is held.
 fn held(record: &Record, amount: i64) -> Option<String> {
     let held = -posted(record, |kind| kind == AccountKind::WalletHeld);
     let right = amount > 0 && held == i128::from(amount) && only_purses(record);
-    (!right).then(|| format!("{amount} is to be held, {held} is"))
+    if !right {
+        return Some(format!("{amount} is to be held, {held} is"));
+    }
+    wrong_way(record, |kind| kind == AccountKind::WalletHeld)
 }
 
 fn given_back(record: &Record) -> Option<String> {
     let held = posted(record, |kind| kind == AccountKind::WalletHeld);
     let right = held > 0 && only_purses(record);
-    (!right).then(|| format!("gives back {held} of what is held"))
+    if !right {
+        return Some(format!("gives back {held} of what is held"));
+    }
+    wrong_way(record, |kind| kind != AccountKind::WalletHeld)
 }
 
 fn only_purses(record: &Record) -> bool {
@@ -120,7 +144,11 @@ fn captured(record: &Record, lines: &[Line], taxes: &[Tax], from: [i64; 3]) -> O
     let sold: i128 = from.iter().map(|part| i128::from(*part)).sum();
     let credited = -posted(record, |kind| kind == AccountKind::VendorSales);
     let right = sold == i128::from(gross) && credited == sold;
-    (!right).then(|| format!("lines of {gross} sell {sold} of what is held and credit the vendor {credited}"))
+    if !right {
+        let text = format!("lines of {gross} sell {sold} of what is held and credit the vendor {credited}");
+        return Some(text);
+    }
+    wrong_way(record, |kind| kind != AccountKind::WalletHeld).or_else(|| vendors(record))
 }
 
 /// By rising rate, one for each rate of the lines, each split as `FORMAT.md` says.

@@ -1,0 +1,145 @@
+//! What a child has of an allowance and when it asks for more, read naively off the records (L5).
+
+use std::collections::BTreeMap;
+
+use ledger::account::AccountKind;
+use ledger::record::{Body, Message, Record};
+
+/// What a child has, by the records alone.
+#[derive(Clone, Copy, Default)]
+struct Naive {
+    parent: u64,
+    target: i64,
+    mark: i64,
+    left: i64,
+    asked: bool,
+}
+
+impl Naive {
+    /// What it had given back came to it again, if it is in its purse.
+    fn has_again(&mut self, message: &Message, landed: bool) {
+        let Message::Allowance { child: giver, amount, .. } = message else { return };
+        if landed && [0, giver.get()].contains(&self.parent) {
+            (self.parent, self.left) = (giver.get(), self.left + amount);
+        }
+    }
+}
+
+impl Naive {
+    /// A record that took so much of its parent's money is taken back.
+    fn was_not_spent(&mut self, spent: Option<&(u64, i64)>) {
+        let Some(&(parent, amount)) = spent.filter(|(parent, _)| *parent != 0) else { return };
+        if self.parent == parent {
+            self.left = (self.left + amount).max(0);
+        } else if self.parent == 0 && amount > 0 {
+            *self = Self { parent, left: amount, ..Self::default() };
+        }
+    }
+}
+
+/// Paid-in, bonus and held money of a wallet after a record. Nobody here holds bonus.
+fn post(purses: &mut [i64; 3], wallet: u64, record: &Record) -> [i64; 3] {
+    for posting in record.entry.postings().iter().filter(|posting| posting.account.owner == wallet) {
+        match posting.account.kind {
+            AccountKind::WalletPaid => purses[0] -= posting.minor,
+            AccountKind::WalletBonus => purses[1] -= posting.minor,
+            AccountKind::WalletHeld => purses[2] -= posting.minor,
+            _ => {}
+        }
+    }
+    *purses
+}
+
+/// Every record must ask exactly when the naive reading of the records before it says so, and give back
+/// exactly what is left by it.
+pub(crate) fn check_asking(history: &[Record]) {
+    let mut kept = BTreeMap::<u64, Naive>::new();
+    let mut purses = BTreeMap::<u64, [i64; 3]>::new();
+    let (mut spent, mut sent_along) = (BTreeMap::new(), BTreeMap::new());
+    for (number, record) in (0..).zip(history) {
+        let Some(wallet) = record.envelope.wallet.map(ledger::ids::WalletNumber::get) else { continue };
+        let before = purses.entry(wallet).or_default()[0];
+        let has = post(purses.entry(wallet).or_default(), wallet, record);
+        let sent: Vec<_> = record.envelope.mail.iter().flat_map(|mail| &mail.sent).collect();
+        let done = record.decline.is_none();
+        let now = kept.entry(wallet).or_default();
+        let was = *now;
+        match &record.body {
+            Body::Voided { position: Some(position), .. } | Body::Cancelled { position } if done => {
+                now.was_not_spent(spent.get(&position.0));
+            }
+            Body::Purchased { .. } => {
+                let missing = done && now.target > 0 && !now.asked && has[0] + has[1] < now.mark;
+                let wanted = missing.then_some(now.target - has[0] - has[1]);
+                let asked = sent.iter().find_map(|sent| match sent.message {
+                    Message::AllowanceAsked { amount, .. } => Some(amount),
+                    _ => None,
+                });
+                assert_eq!(asked, wanted, "{record:?}");
+                now.asked |= missing;
+            }
+            Body::AllowanceReturned { parent, amount } => {
+                assert_eq!(
+                    (parent.get(), *amount),
+                    (now.parent, now.left.min(has[0] + amount)),
+                    "{record:?}"
+                );
+                (now.left, now.target) = (now.left - amount, 0);
+            }
+            Body::Delivered { message } if message.gives_back() => assert!(done, "{record:?}"),
+            Body::DeadLettered { message: Message::Allowance { parent, amount, .. } } => {
+                now.asked &= *amount == 0 || now.parent != parent.get();
+            }
+            Body::Delivered { message: Message::Allowance { parent, target, mark, amount, .. } } => {
+                let own = now.parent == parent.get();
+                if *amount > 0 && own && now.target > 0 {
+                    now.asked = false;
+                }
+                if done && *target > 0 {
+                    let Naive { left, asked, .. } = if own { *now } else { Naive::default() };
+                    *now = Naive {
+                        parent: parent.get(),
+                        target: *target,
+                        mark: *mark,
+                        left: left + amount,
+                        asked,
+                    };
+                } else if done && own {
+                    now.target = 0;
+                }
+            }
+            Body::Delivered { message: Message::Returned { message, .. } } if message.gives_back() => {
+                now.has_again(message, has[0] > before);
+            }
+            Body::Delivered { message: Message::Returned { why, message, number } } => match **message {
+                Message::AllowanceAsked { parent, .. } if parent.get() == now.parent => {
+                    now.asked = false;
+                    if why.0.get() == 27 {
+                        now.target = 0;
+                    }
+                }
+                Message::Transfer { .. } if has[0] > before => {
+                    now.was_not_spent(sent_along.remove(number).as_ref());
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        now.left = now.left.min(has[0] + has[2]);
+        let parent = if was.parent == 0 { now.parent } else { was.parent };
+        let left = |naive: &Naive| if naive.parent == parent { naive.left } else { 0 };
+        let took = (parent, left(&was) - left(now));
+        match &record.body {
+            Body::Purchased { .. } | Body::Voided { .. } if done => {
+                spent.insert(number, took);
+            }
+            Body::TransferSent { .. } if done => {
+                sent_along.extend(sent.iter().map(|sent| (sent.number, took)));
+            }
+            _ => {}
+        }
+        if now.target == 0 && now.left == 0 && !now.asked {
+            *now = Naive::default();
+        }
+    }
+}
