@@ -457,6 +457,61 @@ fn a_segment_that_cannot_be_made_costs_room_and_no_more() {
     assert_eq!(log.dead(), None);
 }
 
+#[test]
+fn room_that_is_wanted_is_there_however_full_the_current_segment_is() {
+    // A ledger of 128 shards wants more room than one segment has: near its end everything was answered
+    // `busy`, so nothing was written, so the next segment was never begun.
+    const WANTED: u64 = 3_000_000;
+    let disk = SimDisk::new(1);
+    let log = create(&disk, config());
+    let (mut port, mut worker) = (log.port(None), log.worker());
+    assert!(port.room() < WANTED);
+    log.want_room(WANTED);
+    let mut head = Head::default();
+    for _ in 0..60 {
+        assert!(port.room() >= WANTED, "{}", port.room());
+        port.submit(draft(0, head, 2, 50_000)).unwrap();
+        port.commit(false);
+        run(&mut worker);
+        let Some(Event::Confirmed { head: confirmed, .. }) = events(&mut port).pop() else { panic!() };
+        head = confirmed;
+    }
+}
+
+#[test]
+fn a_full_disk_is_left_as_it_is_and_a_torn_tail_on_it_can_be_cut() {
+    // Half a segment took the last byte, and the server did not start until somebody deleted a file.
+    const SPARE: u64 = 64 * 1_024;
+    let disk = SimDisk::new(1);
+    let (now, hand) = still();
+    let config = LogConfig { now, segment_bytes: 8 << 20, spare_bytes: SPARE, ..config() };
+    let log = create(&disk, config.clone());
+    let (mut port, mut worker) = (log.port(None), log.worker());
+    let segments = log.stats().segments;
+    disk.set_free(config.segment_bytes + SPARE - 4_096);
+    let mut head = Head::default();
+    while let Ok(()) = port.submit(draft(0, head, 2, 50_000)) {
+        port.commit(false);
+        run(&mut worker);
+        hand.fetch_add(2_000_000, Ordering::Relaxed);
+        let Some(Event::Confirmed { head: confirmed, .. }) = events(&mut port).pop() else { panic!() };
+        head = confirmed;
+    }
+    let stats = log.stats();
+    assert!(stats.segment_failures > 0 && stats.segments == segments, "{stats:?}");
+    assert!(disk.list().unwrap().iter().all(|name| name != "next.tmp"));
+    // Begun with room enough, that somebody else then took.
+    disk.set_free(config.segment_bytes + SPARE);
+    hand.fetch_add(2_000_000, Ordering::Relaxed);
+    worker.step();
+    let disk = disk.restart();
+    assert!(disk.list().unwrap().iter().any(|name| name == "next.tmp"));
+    disk.set_free(0);
+    let opened = Log::open(Arc::new(disk.clone()), config, &mut |_| Ok(())).unwrap().1;
+    assert_eq!(opened.heads, [head]);
+    assert!(disk.list().unwrap().iter().all(|name| name != "next.tmp"));
+}
+
 /// A loop with shards of its own: keeps one block of each in flight until all rounds are confirmed.
 fn drive(log: &Log, shards: std::ops::Range<u16>, rounds: u64) -> Vec<(u16, Head)> {
     let thread = std::thread::current();

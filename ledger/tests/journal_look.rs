@@ -110,3 +110,22 @@ fn a_real_directory_can_be_looked_at_without_the_right_to_write() {
     assert_eq!((look.blocks, look.in_use), (7, false));
     assert!(disk.create("a").is_err() && disk.remove("MARK").is_err() && disk.sync_dir().is_err());
 }
+
+#[test]
+fn those_who_look_do_not_take_each_other_for_a_server() {
+    // After a crash the second reader left out the last second and said that a server was running.
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig::small(clock().0);
+    let log = Log::create(Arc::new(OsDisk::open(dir.path()).unwrap()), config.clone()).unwrap();
+    fill(&log, Head::default(), 3);
+    log.close().unwrap();
+    let reader = OsDisk::read_only(dir.path()).unwrap();
+    let reading = reader.lock().unwrap();
+    let (look, _) = look(&OsDisk::read_only(dir.path()).unwrap()).unwrap();
+    assert_eq!((look.blocks, look.in_use), (3, false));
+    // What a server would cut is not cut under a reader.
+    let server = || Log::open(Arc::new(OsDisk::open(dir.path()).unwrap()), config.clone(), &mut |_| Ok(()));
+    assert!(server().err().unwrap().to_string().contains("let the command that reads it end"));
+    drop(reading);
+    assert_eq!(server().unwrap().1.blocks, 3);
+}

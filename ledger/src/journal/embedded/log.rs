@@ -31,8 +31,11 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct LogConfig {
     /// Bytes of segments made from now on: 320 KiB to 1 GiB, whole pages.
     pub segment_bytes: u64,
-    /// Sure room that segments made ahead have at least; there is always one.
+    /// Sure room that segments made ahead have at least; there is always one. See [`Log::want_room`].
     pub ahead_bytes: u64,
+    /// Bytes of the disk that no segment made ahead may take: a torn tail is copied before it is cut, and a
+    /// start that had no room for the copy would fail until a person makes some.
+    pub spare_bytes: u64,
     /// Bytes that [`crate::journal::Journal::room`] keeps back.
     pub reserve_bytes: u64,
     /// Most ready bytes that a commit writes on the caller's own thread.
@@ -58,6 +61,7 @@ impl LogConfig {
         Self {
             segment_bytes: 64 << 20,
             ahead_bytes: 32 << 20,
+            spare_bytes: 16 << 20,
             reserve_bytes: 1 << 20,
             inline_bytes: 64 << 10,
             slow_flush_micros: 5_000,
@@ -72,7 +76,7 @@ impl LogConfig {
     pub fn small(now: Clock) -> Self {
         let ahead_bytes = MAX_BLOCK_COST as u64;
         let segment_bytes = 2 * MIN_SEGMENT;
-        Self { segment_bytes, ahead_bytes, reserve_bytes: 0, ..Self::new(now) }
+        Self { segment_bytes, ahead_bytes, spare_bytes: 0, reserve_bytes: 0, ..Self::new(now) }
     }
 }
 
@@ -80,7 +84,10 @@ impl LogConfig {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Another process, or another handle of this one, has it.
-    #[error("the journal is open already: stop the process that has it")]
+    #[error(
+        "the journal is in use: stop the server that has it, or let the command that reads it end (`verify`, \
+         `inspect`, `explain`)"
+    )]
     Locked,
     /// There is none.
     #[error("there is no journal here: create one first")]
@@ -247,6 +254,13 @@ impl Log {
         // Room from the first moment on; a disk without space shows in `room`, not here.
         while shared.needs_work() && shared.make_ahead() {}
         Self { shared }
+    }
+
+    /// From now on segments are made so far ahead that `room` says at least this much, as long as the disk has
+    /// it. The first of them are there when this returns.
+    pub fn want_room(&self, bytes: u64) {
+        self.shared.want_room(bytes);
+        while self.shared.needs_work() && self.shared.make_ahead() {}
     }
 
     /// Another door. `waker` is called when another thread has put an event into its inbox.

@@ -132,7 +132,13 @@ impl Disk for OsDisk {
             }
             file => file?,
         };
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        // Those that only read do not keep each other out, or the second would take the first for a server.
+        let how = if self.read_only {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        rustix::fs::flock(&file, how)?;
         Ok(Box::new(OsLock { file, dir: self.dir.try_clone()? }))
     }
 

@@ -16,7 +16,7 @@ use super::frame::Place;
 use super::index::Index;
 use super::mark::{MARK_NAME, MarkFile};
 use super::scan::{BIG_READ, Found, Window, damaged, each_block};
-use super::segment::{self, Segment, SegmentHeader};
+use super::segment::{self, MAKING_NAME, Segment, SegmentHeader};
 use crate::block::{Block, Head};
 use crate::journal::{ReplayError, advance};
 use crate::mutant::{self, Mutant};
@@ -96,6 +96,7 @@ pub fn recover(disk: &dyn Disk, visit: Visit<'_>) -> Result<Option<Recovered>, R
     let numbers = segment_numbers(disk)?;
     let mark = open_mark(disk, numbers.is_empty())?;
     let Some(mark) = mark else { return Ok(None) };
+    sweep_out(disk)?;
     let segments = read_headers(disk, &numbers)?;
     let mut scan = Scan::new(disk, visit, mark.place);
     let dirty = scan.walk(&segments)?;
@@ -284,6 +285,14 @@ impl<'a, 'v> Scan<'a, 'v> {
         self.disk.sync_dir()?;
         Ok(torn)
     }
+}
+
+/// Removes what an earlier start or server left unfinished: on a full disk it may have taken the room that this
+/// start needs.
+fn sweep_out(disk: &dyn Disk) -> io::Result<()> {
+    let names = disk.list()?;
+    let left = names.iter().filter(|name| [MAKING_NAME, TORN_MAKING].contains(&name.as_str()));
+    left.map(|name| disk.remove(name)).collect()
 }
 
 /// Copies what is about to be cut to a file of its own; gives its name.

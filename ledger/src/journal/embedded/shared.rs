@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::disk::{Disk, DiskLock, PAGE};
-use super::frame::{FRAME_HEADER, MAX_BLOCK_COST, Place, cost};
+use super::frame::{FRAME_HEADER, Place, cost};
 use super::index::Index;
 use super::log::LogConfig;
 use super::lookup::Lookups;
@@ -21,7 +21,7 @@ use super::segment::Segment;
 use super::stats::Counters;
 use super::worker::Maker;
 use super::writer::Writer;
-use crate::block::Draft;
+use crate::block::{Draft, MAX_PAYLOAD};
 use crate::ids::ShardId;
 use crate::journal::{Event, SubmitError, Waker};
 
@@ -126,6 +126,8 @@ pub struct Shared {
     pub(super) lookups: Lookups,
     inboxes: Mutex<Vec<Arc<Inbox>>>,
     room: AtomicU64,
+    /// Sure room that the segments made ahead are to have.
+    ahead: AtomicU64,
     /// Slow flushes since the last fast one.
     pub(super) slow_in_a_row: AtomicU64,
     pub(super) counters: Counters,
@@ -151,6 +153,7 @@ impl Shared {
         let shared = Self {
             lookups: Lookups::new(parts.config.lookups),
             disk: parts.disk,
+            ahead: AtomicU64::new(parts.config.ahead_bytes),
             config: parts.config,
             writer: Mutex::new(parts.writer),
             maker: Mutex::new(parts.maker),
@@ -207,7 +210,8 @@ impl Shared {
         }
         let sealed = draft.sealed_len();
         let cost = cost(sealed) as u64;
-        if queue.sure_room() < cost || cost > MAX_BLOCK_COST as u64 {
+        // One that no reader would take must not be confirmed: the next start would call the log damaged.
+        if queue.sure_room() < cost || draft.payload().len() > MAX_PAYLOAD {
             return Err(SubmitError::Full(draft));
         }
         queue.waiting.push_back(Waiting { inbox: Arc::clone(inbox), draft });
@@ -239,10 +243,24 @@ impl Shared {
 
     /// Works out [`Shared::room`] anew; after every change of the queue.
     pub(super) fn publish_room(&self, queue: &Queue) {
-        let frames = BLOCKS_AT_A_TIME * (PAGE + FRAME_HEADER) as u64;
-        let kept = self.config.reserve_bytes.saturating_add(frames);
-        let room = if queue.ended.is_some() { 0 } else { queue.sure_room().saturating_sub(kept) };
+        let room = if queue.ended.is_some() { 0 } else { queue.sure_room().saturating_sub(self.kept()) };
         self.room.store(room, Ordering::Relaxed);
+    }
+
+    /// What `room` keeps back: blocks are counted without what frames add to them.
+    const fn kept(&self) -> u64 {
+        let frames = BLOCKS_AT_A_TIME * (PAGE + FRAME_HEADER) as u64;
+        self.config.reserve_bytes.saturating_add(frames)
+    }
+
+    /// See [`super::log::Log::want_room`].
+    pub(super) fn want_room(&self, bytes: u64) {
+        self.ahead.fetch_max(bytes.saturating_add(self.kept()), Ordering::Relaxed);
+    }
+
+    /// Sure room that the segments made ahead are to have.
+    pub(super) fn ahead(&self) -> u64 {
+        self.ahead.load(Ordering::Relaxed)
     }
 
     /// Wakes the worker.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 
 use super::disk::{PAGE, Page};
-use super::segment::{Making, SegmentHeader};
+use super::segment::{MAKING_NAME, Making, SegmentHeader};
 use super::shared::{Queue, Shared};
 use super::stats::add;
 use crate::law::Law;
@@ -63,7 +63,13 @@ impl Maker {
     fn step(&mut self, shared: &Shared) -> io::Result<Option<super::segment::Segment>> {
         let making = match &mut self.making {
             Some(making) => making,
-            none => none.insert(Making::begin(&*shared.disk, self.next)?),
+            none => {
+                let needed = self.next.bytes.saturating_add(shared.config.spare_bytes);
+                if shared.disk.free_bytes()? < needed {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                none.insert(Making::begin(&*shared.disk, self.next)?)
+            }
         };
         let before = making.written();
         let full = making.written() == making.bytes() || making.fill(&self.zeros)?;
@@ -87,7 +93,7 @@ impl Maker {
 impl Shared {
     /// Whether the segments made ahead are too few.
     fn short_of_segments(&self, queue: &Queue) -> bool {
-        queue.ended.is_none() && (queue.ready.is_empty() || queue.ready_room() < self.config.ahead_bytes)
+        queue.ended.is_none() && (queue.ready.is_empty() || queue.ready_room() < self.ahead())
     }
 
     /// Whether there is something for the worker that nobody will call it for.
@@ -113,6 +119,8 @@ impl Shared {
             }
             Err(_) => {
                 maker.making = None;
+                // Half a segment is no room for the journal and takes it from everybody else. It may not be there.
+                let _gone = self.disk.remove(MAKING_NAME);
                 maker.retry_at = self.now().saturating_add(RETRY_MICROS);
                 add(&self.counters.segment_failures, 1);
             }
