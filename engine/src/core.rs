@@ -9,7 +9,7 @@ use actors::festival::Festival;
 use actors::shard_state::ShardState;
 use actors::tag::News;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use ledger::block::{Head, MAX_PAYLOAD};
+use ledger::block::Head;
 use ledger::ids::{Epoch, LedgerId, RecordNumber, ShardId, Version, WalletNumber};
 use ledger::journal::{Event, Journal, Waker};
 use ledger::mutant::{self, Mutant};
@@ -18,7 +18,7 @@ use ledger::record::Body;
 use crate::counters::{Counters, MailFacts};
 use crate::given::Given;
 use crate::job::{Clock, Job, Message, Mono, Told};
-use crate::limits::CONTROL_ROOM;
+use crate::limits::room_for;
 use crate::mail::{Letter, LocalPost, Post};
 use crate::recovery::Stopped;
 use crate::shard::{Shard, Step};
@@ -283,8 +283,7 @@ impl<J: Journal> Core<J> {
 
     fn work(&mut self, clock: Clock) {
         let count = self.shards.len();
-        let needed = count as u64 * 2 * (MAX_PAYLOAD as u64 + 8 * 1024) + CONTROL_ROOM;
-        let full = self.journal.room() < needed;
+        let full = self.journal.room() < room_for(self.layout.homes.len());
         let mut handed_over = 0;
         for turn in 0..count {
             self.shards[(self.first + turn + 2) % count].look_up();
@@ -439,10 +438,9 @@ impl<J: Journal> Core<J> {
         self.post = post;
     }
 
-    /// Sends what is meant for other cores. Jobs that find the way full are told to come back;
-    /// answers are kept until there is room.
+    /// Sends what is meant for other cores. Jobs that find the way full are told to come back, wherever they
+    /// came from; answers are kept until there is room.
     fn send_parcels(&mut self) {
-        self.sort_out_told();
         for peer in 0..self.layout.peers.len() {
             let jobs = std::mem::take(&mut self.outgoing_jobs[peer]);
             if !jobs.is_empty()
@@ -452,6 +450,9 @@ impl<J: Journal> Core<J> {
                     self.refuse(&job, ShardId(0), Refusal::Busy);
                 }
             }
+        }
+        self.sort_out_told();
+        for peer in 0..self.layout.peers.len() {
             let told = std::mem::take(&mut self.outgoing_told[peer]);
             if !told.is_empty()
                 && let Some(Parcel::Told(told)) = self.send(peer, Parcel::Told(told))

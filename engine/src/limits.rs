@@ -1,5 +1,7 @@
 //! Every limit of the engine, each with its reason (L12).
 
+use ledger::block::MAX_PAYLOAD;
+
 /// Jobs in one shard's mailbox, both lanes together. 32 shards hold 262,144: above what any number
 /// of terminals with one tap in flight can send, and more would only add waiting.
 pub const MAILBOX_JOBS: usize = 8_192;
@@ -62,6 +64,15 @@ pub const TIMERS_AT_A_TIME: usize = 32;
 
 /// Room the disk must keep beyond all blocks in flight and filling, for control records.
 pub const CONTROL_ROOM: u64 = 1024 * 1024;
+
+/// Room that a ledger of so many shards must find in its journal before anything is decided: each may have a
+/// block in flight and one filling, on whichever core it runs. With less everything is answered `busy`.
+pub const fn room_for(shards: usize) -> u64 {
+    shards as u64 * 2 * (MAX_PAYLOAD as u64 + 8 * 1024) + CONTROL_ROOM
+}
+
+/// Timers of one shard whose panics are remembered; each has cost a rebuild.
+pub const BROKEN_TIMERS: usize = 1_024;
 
 /// Panics of one actor after which it is quarantined by name.
 pub const PANICS_TO_QUARANTINE: u32 = 3;

@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::core::{Core, CoreParts, Layout, Parcel, Peer};
 use crate::host::Host;
 use crate::job::Clock;
-use crate::limits::LOOP_BATCHES;
+use crate::limits::{LOOP_BATCHES, room_for};
 use crate::recovery::{self, Recovered, RecoveryError, Remains, Stopped};
 use crate::supervise::{Part, Stop};
 
@@ -83,11 +83,12 @@ pub fn open(host: &dyn Host, threads: usize) -> Result<Node, NodeError> {
     let festival = share_configuration(&mut shards);
     let festival = festival.ok_or(NodeError::NoLedger("no configuration was adopted"))?;
     let highest = highest_counters(&festival, &shards, &remains);
-    let epochs = shards.iter().map(|(state, _)| state.epoch());
+    let epochs = shards.iter().map(|(state, head)| state.epoch().max(head.epoch));
     let last = epochs.chain(remains.iter().map(|remains| remains.epoch)).max().unwrap_or_default();
     let epoch = Epoch(last.0 + 1);
     let stopped = remains.iter().map(|remains| remains.stopped).collect();
     let (ledger, key_id) = (genesis.ledger, genesis.key_id);
+    log.want_room(room_for(count));
     Ok(Node { log, ledger, key_id, epoch, opened, festival, highest, stopped, shards })
 }
 

@@ -70,8 +70,14 @@ pub fn release(
             break;
         }
     }
-    let stored = stored.ok_or(ReleaseError::Unknown(actor))?;
+    let (shard, record) = stored.ok_or(ReleaseError::Unknown(actor))?;
+    // A panic of something else in the same shard takes the block along that it was in.
+    let is_stored = core.inspect(shard).is_some_and(|(head, _)| record < head.next_record);
+    if !is_stored {
+        let cause = "its shard dropped the record with a block that something else spoiled".to_owned();
+        return Err(ReleaseError::Journal(cause));
+    }
     drop(running);
     log.close().map_err(ReleaseError::Close)?;
-    Ok(stored)
+    Ok((shard, record))
 }

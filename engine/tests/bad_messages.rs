@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use actors::answer::Verdict;
 use actors::codes::{Outcome, Refusal};
@@ -26,13 +26,6 @@ const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
 const SHARDS: u16 = 4;
 const TICK: u64 = 50_000;
 
-/// A strike meets the first shard that passes its point, whichever test it belongs to.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn wallet(band: u8) -> WalletNumber {
     keys().tag(&uid(band)).number.as_wallet()
 }
@@ -51,15 +44,6 @@ fn balances(core: &Core<Door>) -> [i64; 2] {
         let (_, state) = core.inspect(shard_of(band)).unwrap();
         state.and_then(|state| state.balances(wallet(band))).map_or(0, |balances| balances.total())
     })
-}
-
-/// Does what the recovery thread does. How many shards it was asked for.
-fn rebuild(core: &mut Core<Door>, memory: &Memory) -> usize {
-    let asked = core.take_rebuilds();
-    for shard in &asked {
-        core.install(engine::recovery::rebuild(memory, *shard).unwrap());
-    }
-    asked.len()
 }
 
 fn pay(counter: u64, amount: i64) -> Request {

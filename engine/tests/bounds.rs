@@ -248,6 +248,35 @@ fn a_wallet_of_another_core_is_reached_through_it() {
 }
 
 #[test]
+fn what_finds_the_way_between_two_loops_full_is_told_so_by_its_own_loop() {
+    // A band was sent on between two loops while one stood still: a stranger's terminal was told "busy", and
+    // the one that had asked never heard anything.
+    let memory = Memory::new();
+    found(&memory, 4);
+    let mut cores = cores(&memory, 2);
+    let there =
+        (1..=250).find(|band| keys().tag(&uid(*band)).number.as_wallet().shard(4).0 % 2 == 1).unwrap();
+    let lookup = |counter| request(SELLER, counter, there, Command::Lookup);
+    // More parcels than the way has places: loop 1 does not turn.
+    for counter in 1..=80 {
+        submit(&mut cores[0], [lookup(counter)]);
+        cores[0].turn(clock(counter));
+    }
+    cores[0].ready().clear();
+    cores[0].submit(&mut vec![job(1, 777, lookup(100))]);
+    cores[0].turn(clock(100));
+    assert!(cores[0].ready().is_empty());
+    for at in 101..110 {
+        for core in &mut cores {
+            core.turn(clock(at));
+        }
+    }
+    let told: Vec<_> = cores[1].ready().iter().map(|told| told.reply.token).collect();
+    assert_eq!(told, [777]);
+    assert_eq!(cores[1].ready()[0].message.answer().verdict, Verdict::Refused(Refusal::Busy));
+}
+
+#[test]
 fn what_is_recovered_is_what_was_live() {
     // Balances that changed over a restart.
     let memory = Memory::new();

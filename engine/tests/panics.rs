@@ -6,8 +6,6 @@
 
 mod support;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use actors::answer::Verdict;
 use actors::codes::{Outcome, Refusal};
 use actors::command::{Command, Request};
@@ -27,28 +25,12 @@ use support::*;
 const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
 const INTERNAL: Verdict = Verdict::Refused(Refusal::Internal);
 
-/// A strike meets the first shard that passes its point, whichever test it belongs to.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn poisoned(counter: u64, band: u8, poison: u32) -> Request {
     with_poison(buy(counter, band, 1), poison)
 }
 
 fn with_poison(request: Request, poison: u32) -> Request {
     Request { tag_counter: std::num::NonZeroU32::new(poison), ..request }
-}
-
-/// Does what the recovery thread does. How many shards it was asked for.
-fn rebuild(core: &mut Core<Door>, memory: &Memory) -> usize {
-    let asked = core.take_rebuilds();
-    for shard in &asked {
-        core.install(engine::recovery::rebuild(memory, *shard).unwrap());
-    }
-    asked.len()
 }
 
 fn two_wallets() -> (Memory, Core<Door>) {

@@ -222,36 +222,6 @@ fn postings_are_those_of_the_body() {
             &[at(Rule::Floor, 0, 3, 21), sale],
         ),
         case(
-            "a purchase that takes another vendor's money along",
-            |ledger| {
-                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
-                postings[1].minor -= 1_000;
-                postings.push(posting(AccountKind::VendorSales, VENDOR + 1, 1_000));
-                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
-            },
-            &[sale],
-        ),
-        case(
-            "a purchase that two vendors share",
-            |ledger| {
-                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
-                postings[1].minor += 1_000;
-                postings.push(posting(AccountKind::VendorSales, VENDOR + 1, -1_000));
-                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
-            },
-            &[sale],
-        ),
-        case(
-            "a purchase that makes bonus money of paid-in money",
-            |ledger| {
-                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
-                postings[0].minor += 500;
-                postings.push(posting(AccountKind::WalletBonus, 2, -500));
-                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
-            },
-            &[sale],
-        ),
-        case(
             "a declined purchase with taxes",
             |ledger| {
                 let body = ledger.record(0, 8).body.clone();
@@ -282,6 +252,44 @@ fn postings_are_those_of_the_body() {
             "a declined burn",
             |ledger| ledger.record(0, 13).decline = decline(5),
             &[at(Rule::Sums, 0, 2, 13)],
+        ),
+    ]);
+}
+
+#[test]
+fn a_sale_pays_one_vendor_and_takes_from_the_purses() {
+    // One vendor was paid out of what another one sold, and every sum was right.
+    let sale = at(Rule::Sums, 0, 3, 21);
+    check(vec![
+        case(
+            "a purchase that takes another vendor's money along",
+            |ledger| {
+                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
+                postings[1].minor -= 1_000;
+                postings.push(posting(AccountKind::VendorSales, VENDOR + 1, 1_000));
+                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
+            },
+            &[sale],
+        ),
+        case(
+            "a purchase that two vendors share",
+            |ledger| {
+                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
+                postings[1].minor += 1_000;
+                postings.push(posting(AccountKind::VendorSales, VENDOR + 1, -1_000));
+                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
+            },
+            &[sale],
+        ),
+        case(
+            "a purchase that makes bonus money of paid-in money",
+            |ledger| {
+                let mut postings = ledger.record(0, 21).entry.postings().to_vec();
+                postings[0].minor += 500;
+                postings.push(posting(AccountKind::WalletBonus, 2, -500));
+                ledger.record(0, 21).entry = Entry::new(postings).unwrap();
+            },
+            &[sale],
         ),
     ]);
 }

@@ -209,7 +209,8 @@ impl ShardState {
         let Some(child) = record.envelope.wallet else { return };
         let after = self.allowances.kept(child);
         let Some(parent) = before.as_ref().or(after).map(|kept| kept.parent) else { return };
-        let left = |kept: Option<&Kept>| kept.filter(|kept| kept.parent == parent).map_or(0, |kept| kept.left);
+        let left =
+            |kept: Option<&Kept>| kept.filter(|kept| kept.parent == parent).map_or(0, |kept| kept.left);
         let spent = Spent { parent, amount: left(before.as_ref()) - left(after) };
         match &record.body {
             _ if spent.amount == 0 || record.decline.is_some() => {}
@@ -267,7 +268,8 @@ impl ShardState {
     fn kept_again(&mut self, record: &Record, number: u64) {
         let from = record.envelope.mail.as_ref().and_then(|mail| mail.taken).map(|taken| taken.from);
         let spent = from.and_then(|from| self.allowances.came_back(from, number));
-        let landed = record.entry.postings().iter().any(|posting| posting.account.kind == AccountKind::WalletPaid);
+        let landed =
+            record.entry.postings().iter().any(|posting| posting.account.kind == AccountKind::WalletPaid);
         if let (Some(child), Some(spent), true) = (record.envelope.wallet, spent, landed) {
             self.put_back(child, spent);
         }

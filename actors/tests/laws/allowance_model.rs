@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ledger::account::AccountKind;
-use ledger::record::{Body, Message, Record};
+use ledger::record::{Body, Message, Record, Sent};
 
 /// What a child has, by the records alone.
 #[derive(Clone, Copy, Default)]
@@ -23,9 +23,35 @@ impl Naive {
             (self.parent, self.left) = (giver.get(), self.left + amount);
         }
     }
-}
 
-impl Naive {
+    /// A sale asks for what is missing, or does not.
+    fn buys(&mut self, record: &Record, has: i64) {
+        let missing = record.decline.is_none() && self.target > 0 && !self.asked && has < self.mark;
+        let asked = sent(record).find_map(|sent| match sent.message {
+            Message::AllowanceAsked { amount, .. } => Some(amount),
+            _ => None,
+        });
+        assert_eq!(asked, missing.then_some(self.target - has), "{record:?}");
+        self.asked |= missing;
+    }
+
+    /// An allowance, a change of it, its end or a filling.
+    fn is_given(&mut self, message: &Message, taken: bool) {
+        let Message::Allowance { parent, target, mark, amount, .. } = message else { return };
+        let own = self.parent == parent.get();
+        // A filling that is not taken answers too.
+        if *amount > 0 && own && (self.target > 0 || !taken) {
+            self.asked = false;
+        }
+        if taken && *target > 0 {
+            let Self { left, asked, .. } = if own { *self } else { Self::default() };
+            let (parent, left) = (parent.get(), left + amount);
+            *self = Self { parent, target: *target, mark: *mark, left, asked };
+        } else if taken && own {
+            self.target = 0;
+        }
+    }
+
     /// A record that took so much of its parent's money is taken back.
     fn was_not_spent(&mut self, spent: Option<&(u64, i64)>) {
         let Some(&(parent, amount)) = spent.filter(|(parent, _)| *parent != 0) else { return };
@@ -35,6 +61,35 @@ impl Naive {
             *self = Self { parent, left: amount, ..Self::default() };
         }
     }
+}
+
+/// What records and messages took of whose money.
+#[derive(Default)]
+struct Spent {
+    by_record: BTreeMap<u64, (u64, i64)>,
+    by_message: BTreeMap<u64, (u64, i64)>,
+}
+
+impl Spent {
+    fn note(&mut self, number: u64, record: &Record, was: &Naive, now: &Naive) {
+        let parent = if was.parent == 0 { now.parent } else { was.parent };
+        let left = |naive: &Naive| if naive.parent == parent { naive.left } else { 0 };
+        let took = (parent, left(was) - left(now));
+        match &record.body {
+            _ if record.decline.is_some() => {}
+            Body::Purchased { .. } | Body::Voided { .. } => {
+                self.by_record.insert(number, took);
+            }
+            Body::TransferSent { .. } => {
+                self.by_message.extend(sent(record).map(|sent| (sent.number, took)));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn sent(record: &Record) -> impl Iterator<Item = &Sent> {
+    record.envelope.mail.iter().flat_map(|mail| &mail.sent)
 }
 
 /// Paid-in, bonus and held money of a wallet after a record. Nobody here holds bonus.
@@ -55,29 +110,19 @@ fn post(purses: &mut [i64; 3], wallet: u64, record: &Record) -> [i64; 3] {
 pub(crate) fn check_asking(history: &[Record]) {
     let mut kept = BTreeMap::<u64, Naive>::new();
     let mut purses = BTreeMap::<u64, [i64; 3]>::new();
-    let (mut spent, mut sent_along) = (BTreeMap::new(), BTreeMap::new());
+    let mut spent = Spent::default();
     for (number, record) in (0..).zip(history) {
         let Some(wallet) = record.envelope.wallet.map(ledger::ids::WalletNumber::get) else { continue };
         let before = purses.entry(wallet).or_default()[0];
         let has = post(purses.entry(wallet).or_default(), wallet, record);
-        let sent: Vec<_> = record.envelope.mail.iter().flat_map(|mail| &mail.sent).collect();
         let done = record.decline.is_none();
         let now = kept.entry(wallet).or_default();
         let was = *now;
         match &record.body {
             Body::Voided { position: Some(position), .. } | Body::Cancelled { position } if done => {
-                now.was_not_spent(spent.get(&position.0));
+                now.was_not_spent(spent.by_record.get(&position.0));
             }
-            Body::Purchased { .. } => {
-                let missing = done && now.target > 0 && !now.asked && has[0] + has[1] < now.mark;
-                let wanted = missing.then_some(now.target - has[0] - has[1]);
-                let asked = sent.iter().find_map(|sent| match sent.message {
-                    Message::AllowanceAsked { amount, .. } => Some(amount),
-                    _ => None,
-                });
-                assert_eq!(asked, wanted, "{record:?}");
-                now.asked |= missing;
-            }
+            Body::Purchased { .. } => now.buys(record, has[0] + has[1]),
             Body::AllowanceReturned { parent, amount } => {
                 assert_eq!(
                     (parent.get(), *amount),
@@ -87,26 +132,10 @@ pub(crate) fn check_asking(history: &[Record]) {
                 (now.left, now.target) = (now.left - amount, 0);
             }
             Body::Delivered { message } if message.gives_back() => assert!(done, "{record:?}"),
-            Body::DeadLettered { message: Message::Allowance { parent, amount, .. } } => {
-                now.asked &= *amount == 0 || now.parent != parent.get();
-            }
-            Body::Delivered { message: Message::Allowance { parent, target, mark, amount, .. } } => {
-                let own = now.parent == parent.get();
-                if *amount > 0 && own && now.target > 0 {
-                    now.asked = false;
-                }
-                if done && *target > 0 {
-                    let Naive { left, asked, .. } = if own { *now } else { Naive::default() };
-                    *now = Naive {
-                        parent: parent.get(),
-                        target: *target,
-                        mark: *mark,
-                        left: left + amount,
-                        asked,
-                    };
-                } else if done && own {
-                    now.target = 0;
-                }
+            Body::Delivered { message: message @ Message::Allowance { .. } }
+            | Body::DeadLettered { message: message @ Message::Allowance { .. } } => {
+                let taken = done && matches!(record.body, Body::Delivered { .. });
+                now.is_given(message, taken);
             }
             Body::Delivered { message: Message::Returned { message, .. } } if message.gives_back() => {
                 now.has_again(message, has[0] > before);
@@ -119,25 +148,14 @@ pub(crate) fn check_asking(history: &[Record]) {
                     }
                 }
                 Message::Transfer { .. } if has[0] > before => {
-                    now.was_not_spent(sent_along.remove(number).as_ref());
+                    now.was_not_spent(spent.by_message.remove(number).as_ref());
                 }
                 _ => {}
             },
             _ => {}
         }
         now.left = now.left.min(has[0] + has[2]);
-        let parent = if was.parent == 0 { now.parent } else { was.parent };
-        let left = |naive: &Naive| if naive.parent == parent { naive.left } else { 0 };
-        let took = (parent, left(&was) - left(now));
-        match &record.body {
-            Body::Purchased { .. } | Body::Voided { .. } if done => {
-                spent.insert(number, took);
-            }
-            Body::TransferSent { .. } if done => {
-                sent_along.extend(sent.iter().map(|sent| (sent.number, took)));
-            }
-            _ => {}
-        }
+        spent.note(number, record, &was, now);
         if now.target == 0 && now.left == 0 && !now.asked {
             *now = Naive::default();
         }

@@ -157,7 +157,7 @@ impl Site {
     fn start(disk: SimDisk, mesh: Mesh) -> Result<Self, String> {
         let clock = SimClock::new(fixture::START);
         // Room for the blocks in flight and filling of all shards, or everything is refused.
-        let ahead_bytes = u64::from(SHARDS) * 2 * (ledger::block::MAX_PAYLOAD as u64 + 8 * 1_024) + (2 << 20);
+        let ahead_bytes = engine::limits::room_for(SHARDS.into()) + (1 << 20);
         let config = LogConfig { ahead_bytes, ..LogConfig::small(clock.for_journal()) };
         let (process, _) = Process::start(&disk, config, 1, clock.read(), &mesh).map_err(text)?;
         let rng = Rng::with_seed(SEED);

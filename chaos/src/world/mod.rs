@@ -500,8 +500,7 @@ impl World {
 /// How the journal of a plan is set up: segments as small as can be, made far enough ahead for the
 /// room that the cores want.
 pub fn log_config(plan: &Plan, clock: &SimClock) -> LogConfig {
-    let per_core = u64::from(plan.shards.div_ceil(plan.loops));
-    let ahead_bytes = per_core * 2 * (ledger::block::MAX_PAYLOAD as u64 + 8 * 1_024) + (2 << 20);
+    let ahead_bytes = engine::limits::room_for(plan.shards.into()) + (1 << 20);
     let small = LogConfig::small(clock.for_journal());
     let Plan { inline_bytes, mark_every_micros, .. } = *plan;
     let segment_bytes = plan.segment_pages * PAGE as u64;

@@ -81,7 +81,7 @@ impl Process {
         };
         let ((log, opened), found) = recovery::recover_each(1, read)?;
         let (shards, remains) = recovery::parted(found);
-        let of_whole = shards.iter().map(|(state, _)| state.epoch().0);
+        let of_whole = shards.iter().map(|(state, head)| state.epoch().max(head.epoch).0);
         let last = of_whole.chain(remains.iter().map(|left| left.epoch.0)).max().unwrap_or_default();
         let epoch = Epoch(last + 1);
         let stopped = remains.iter().map(|left| left.stopped).collect();

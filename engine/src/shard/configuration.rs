@@ -1,13 +1,15 @@
 //! How a new configuration comes and goes: which version is confirmed to be in force here, and, where
 //! it was changed, the messages that tell the other shards, a few at a time between customers.
 
-use actors::festival::{Festival, Standing};
-use ledger::ids::{RecordNumber, Version};
-use ledger::record::{Body, Message, Record};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Shard, Step};
-use crate::limits::{SPREAD_BLOCK_BYTES, SPREADS_AT_A_TIME};
+use actors::festival::{Festival, Standing};
+use ledger::ids::{Office, RecordNumber, Version};
+use ledger::record::{Body, Message, Record};
+
+use super::{Phase, Shard, Step};
+use crate::limits::{PANICS_TO_QUARANTINE, SPREAD_BLOCK_BYTES, SPREADS_AT_A_TIME};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -73,6 +75,7 @@ impl Shard {
         self.versions.coming = Some((number, adopted.version));
         self.versions.telling = true;
         self.versions.unshared = true;
+        self.telling_panics = 0;
         if adopted.festival.standing == Standing::Closed {
             self.sweep.begin_soon();
         }
@@ -94,8 +97,30 @@ impl Shard {
             self.state.as_ref().is_some_and(actors::shard_state::ShardState::is_spreading);
     }
 
-    /// Tells other shards the next of a new configuration.
+    /// Tells other shards the next of a new configuration. Where that panics the shard is rebuilt and tries
+    /// again; after three times it waits for another version, or another build, and serves.
     pub(super) fn work_versions(&mut self, step: &mut Step<'_>) {
+        if self.telling_panics >= PANICS_TO_QUARANTINE {
+            self.versions.telling = false;
+            return;
+        }
+        if catch_unwind(AssertUnwindSafe(|| self.tell_versions(step))).is_ok() {
+            return;
+        }
+        step.counters.panics += 1;
+        self.telling_panics += 1;
+        self.versions.telling = false;
+        // Its office is counted as an actor whose command panicked, so that somebody hears of it.
+        if let Some(adopted) = self.state.as_ref().and_then(|state| state.adopted()) {
+            let office = Office::Festival(adopted.festival.id).number();
+            self.offenders.panicked(office, step.clock.mono);
+        }
+        if self.phase == Phase::Applying {
+            self.harmed(step);
+        }
+    }
+
+    fn tell_versions(&mut self, step: &mut Step<'_>) {
         for _ in 0..SPREADS_AT_A_TIME {
             let Some(state) = self.state.as_ref().filter(|_| self.versions.telling) else { return };
             if step.full || !state.is_spreading() {

@@ -79,7 +79,10 @@ pub(crate) struct Shard {
     lines: Lines,
     sweep: sweep::Sweep,
     alarm: timers::Alarm,
+    broken_timers: timers::Broken,
     versions: configuration::Versions,
+    /// How often telling other shards of the version in force made this build panic.
+    telling_panics: u32,
     offenders: offenders::Offenders,
     /// Messages that panicked: they are buried when they come again.
     doomed: Doomed,
@@ -121,7 +124,9 @@ impl Shard {
             lines: Lines::default(),
             sweep: sweep::Sweep::default(),
             alarm: timers::Alarm::default(),
+            broken_timers: timers::Broken::default(),
             versions: configuration::Versions::default(),
+            telling_panics: 0,
             offenders: offenders::Offenders::default(),
             doomed: Doomed::new(),
             wants_rebuild: false,

@@ -9,7 +9,7 @@ use ledger::ids::RecordNumber;
 use ledger::journal::{FetchError, Journal, Lookup};
 use ledger::law::Law;
 use ledger::mutant::{self, Mutant, Point};
-use ledger::record::Record;
+use ledger::record::{Body, Record};
 
 use super::{Shard, Step};
 use crate::job::{Message, Told};
@@ -134,6 +134,10 @@ impl Shard {
         self.state = Some(state);
         self.head = head;
         let _only_panics = mutant::struck(Point::Install);
+        if self.state.as_ref().is_some_and(|state| state.epoch() < self.epoch) {
+            // It was lost before its first block was: the record of this start went with it.
+            self.control(step.clock, None, Body::EpochOpened { epoch: self.epoch });
+        }
         self.pick_up();
         self.report_back(step);
         self.tell_tags(step);

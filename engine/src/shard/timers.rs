@@ -3,11 +3,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use std::collections::BTreeMap;
+
 use actors::shard_state::Timer;
 
 use super::{Phase, Shard, Step};
 use crate::job::Clock;
-use crate::limits::TIMERS_AT_A_TIME;
+use crate::limits::{BROKEN_TIMERS, PANICS_TO_QUARANTINE, TIMERS_AT_A_TIME};
 
 /// Where a shard is with the timers that are due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,24 @@ pub(super) enum Alarm {
 impl Alarm {
     pub(super) fn is_under_way(self) -> bool {
         self != Self::Resting
+    }
+}
+
+/// Timers whose deciding made this build panic, by their numbers, and how often. One that did so three times is
+/// passed over until the next start: each time the whole shard is rebuilt for it.
+#[derive(Debug, Default)]
+pub(super) struct Broken(BTreeMap<u64, u32>);
+
+impl Broken {
+    fn panicked(&mut self, timer: Timer) {
+        if self.0.len() >= BROKEN_TIMERS {
+            self.0.clear();
+        }
+        *self.0.entry(timer.number).or_default() += 1;
+    }
+
+    fn passes_over(&self, timer: Timer) -> bool {
+        self.0.get(&timer.number).is_some_and(|panics| *panics >= PANICS_TO_QUARANTINE)
     }
 }
 
@@ -47,10 +67,20 @@ impl Shard {
             }
             if catch_unwind(AssertUnwindSafe(|| self.next_timer(step))).is_err() {
                 step.counters.panics += 1;
+                self.timer_panicked(step);
                 if self.phase == Phase::Applying {
                     self.harmed(step);
                 }
             }
+        }
+    }
+
+    /// Its actor is counted as one whose command panicked, so that somebody hears its name.
+    fn timer_panicked(&mut self, step: &Step<'_>) {
+        let Alarm::Behind(timer) = self.alarm else { return };
+        self.broken_timers.panicked(timer);
+        if let Some(actor) = self.state.as_ref().and_then(|state| state.timer_of(timer)) {
+            self.offenders.panicked(actor, step.clock.mono);
         }
     }
 
@@ -64,6 +94,9 @@ impl Shard {
         };
         // Before it is decided: one that panics is passed over until the next tick, not asked for ever.
         self.alarm = Alarm::Behind(timer);
+        if self.broken_timers.passes_over(timer) {
+            return;
+        }
         if let Some(record) = state.fire(at, timer) {
             self.append(at, &record);
             step.counters.records += 1;
