@@ -19,4 +19,5 @@ pub mod node;
 pub mod recovery;
 pub mod release;
 mod shard;
+pub mod steady;
 pub mod supervise;

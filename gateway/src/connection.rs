@@ -14,7 +14,7 @@ use engine::job::Told;
 
 use crate::counts::{Counts, Ending};
 use crate::encode::{self, END};
-use crate::limits::{KEEP_BYTES, Limits, PARTIAL_STEP};
+use crate::limits::{KEEP_BYTES, Limits, PARTIAL_STEP, PROGRESS_BYTES};
 use crate::session::{Desk, Fault, Phase, Session};
 use crate::view::View;
 
@@ -44,13 +44,15 @@ pub(crate) struct Connection {
     pub(crate) interest: EventFlags,
     /// A frame of which not all bytes are there.
     partial: Vec<u8>,
-    /// What the socket did not take; the first `sent` bytes of it are gone.
+    /// What the socket did not take; the first `sent` bytes of it, less than half, are gone.
     out: Vec<u8>,
     sent: usize,
+    /// Bytes taken since `progress`.
+    taken: usize,
     /// Monotonic microseconds of the last bytes heard, and of the first byte of `partial`.
     heard: u64,
     frame_began: u64,
-    /// Of the last progress in sending while something waits, or of the last word sent.
+    /// Of the last progress worth the name in sending while something waits, or of the last word sent.
     progress: u64,
     /// Why it ends, once that is known.
     pub(crate) ending: Ending,
@@ -69,6 +71,7 @@ impl Connection {
             partial: Vec::new(),
             out: Vec::new(),
             sent: 0,
+            taken: 0,
             heard: now,
             frame_began: now,
             progress: now,
@@ -88,7 +91,12 @@ impl Connection {
 
     /// Nothing is in flight, half read or unsent.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.session.in_flight == 0 && self.partial.is_empty() && self.out.is_empty()
+        self.owes_nothing() && self.partial.is_empty()
+    }
+
+    /// Nothing is in flight or unsent.
+    fn owes_nothing(&self) -> bool {
+        self.session.in_flight == 0 && self.out.is_empty()
     }
 
     /// Reads once and hands whole frames to the session. An error ends the connection at once.
@@ -144,6 +152,10 @@ impl Connection {
         let mut used = 0;
         while matches!(self.session.phase, Phase::Hello | Phase::Open) {
             let taken = match split_frame(&bytes[used..]) {
+                // Nobody who has not said who it is has room for more than that.
+                Ok(None) if self.session.phase == Phase::Hello && begins_otherwise(&bytes[used..]) => {
+                    Err(Fault::no_hello())
+                }
                 Ok(None) => return used,
                 Ok(Some(frame)) => {
                     used += frame.size();
@@ -212,6 +224,7 @@ impl Connection {
         if sent < scratch.len() {
             self.out.extend_from_slice(&scratch[sent..]);
             self.progress = now.0;
+            self.taken = 0;
         }
         Ok(())
     }
@@ -222,16 +235,28 @@ impl Connection {
             return Ok(());
         }
         let sent = self.send(&self.out[self.sent..], counts)?;
-        if sent > 0 {
-            self.progress = now;
-        }
         self.sent += sent;
+        self.taken += sent;
         if self.sent == self.out.len() {
             self.sent = 0;
             self.out.clear();
             self.out.shrink_to(KEEP_BYTES);
+        } else if self.sent > self.out.len() / 2 {
+            // A peer that never takes all of it would else have everything kept that it was ever told.
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+        let waited_before = self.interest.contains(EventFlags::OUT);
+        if !waited_before || self.out.is_empty() || self.taken >= PROGRESS_BYTES {
+            self.progress = now;
+            self.taken = 0;
         }
         Ok(())
+    }
+
+    /// So much waits for the other side that it is not read any more.
+    fn is_paused(&self, limits: &Limits) -> bool {
+        self.out.len() - self.sent > limits.pause_bytes
     }
 
     fn send(&self, bytes: &[u8], counts: &mut Counts) -> Result<usize, Ending> {
@@ -266,7 +291,7 @@ impl Connection {
     /// What the poll should watch for now.
     pub(crate) fn wanted(&self, limits: &Limits) -> EventFlags {
         let mut wanted = EventFlags::empty();
-        if !self.ended && self.out.len() - self.sent <= limits.pause_bytes {
+        if !self.ended && !self.is_paused(limits) {
             wanted |= EventFlags::IN;
         }
         if !self.out.is_empty() {
@@ -282,15 +307,19 @@ impl Connection {
         if self.shut {
             return if past(self.progress, limits.linger) { Err(self.ending) } else { Ok(()) };
         }
-        if !self.out.is_empty() {
-            return if past(self.progress, limits.slow_reader) { Err(Ending::SlowReader) } else { Ok(()) };
+        if !self.out.is_empty() && past(self.progress, limits.slow_reader) {
+            return Err(Ending::SlowReader);
+        }
+        if self.is_paused(limits) {
+            // The rest of a frame may lie unread: that is not the other side's fault.
+            self.frame_began = now;
         }
         let over = match self.session.phase {
             Phase::Hello if past(self.progress, limits.handshake) => Some((Ending::Handshake, "no hello")),
             Phase::Open if !self.partial.is_empty() && past(self.frame_began, limits.whole_frame) => {
                 Some((Ending::WholeFrame, "a frame was begun and not finished"))
             }
-            Phase::Open if self.session.in_flight == 0 && past(self.heard, limits.idle) => {
+            Phase::Open if self.owes_nothing() && past(self.heard, limits.idle) => {
                 Some((Ending::Idle, "nothing was heard; send a ping when there is nothing to say"))
             }
             _ => None,
@@ -317,6 +346,11 @@ fn came<T>(outcome: &Result<(T, usize), Errno>) -> Result<Option<usize>, Ending>
     }
 }
 
+/// Whether what has come of a frame says that it is no hello.
+fn begins_otherwise(bytes: &[u8]) -> bool {
+    matches!(wire::parse_header(bytes), Ok(Some(header)) if header.kind != FrameKind::Hello)
+}
+
 /// Makes room for the rest of the frame, but never for more than as much again as has really come.
 fn grow(partial: &mut Vec<u8>) {
     let missing = match wire::parse_header(partial) {
@@ -325,4 +359,62 @@ fn grow(partial: &mut Vec<u8>) {
     };
     let step = missing.min(partial.len().max(PARTIAL_STEP)).max(1);
     partial.reserve_exact(step);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn connected() -> (Connection, UnixStream) {
+        let (here, there) = UnixStream::pair().unwrap();
+        here.set_nonblocking(true).unwrap();
+        (Connection::new(here.into(), 0), there)
+    }
+
+    /// A round in which so much more is to be told, as the loop ends it.
+    fn round(connection: &mut Connection, more: usize, now: u64) {
+        connection.out.extend(std::iter::repeat_n(7, more));
+        connection.flush(&mut Counts::default(), now).unwrap();
+        connection.interest = connection.wanted(&Limits::default());
+    }
+
+    #[test]
+    fn a_reader_that_never_takes_all_of_it_costs_no_more_than_what_it_has_not_taken() {
+        // One terminal that was always a little behind had everything kept that it was ever told.
+        let (mut connection, mut there) = connected();
+        let mut taken = vec![0; 64 * 1024];
+        round(&mut connection, 1 << 20, 0);
+        for now in 1..2_000 {
+            there.read_exact(&mut taken).unwrap();
+            round(&mut connection, taken.len(), now);
+            assert!(!connection.out.is_empty());
+            assert!(connection.out.len() <= 2 * (connection.out.len() - connection.sent) + taken.len());
+        }
+        assert!(connection.out.capacity() <= 4 << 20);
+    }
+
+    #[test]
+    fn a_reader_that_takes_a_byte_now_and_then_is_let_go() {
+        let limits = Limits::default();
+        for (each, ends) in [(1, true), (64 * 1024, false)] {
+            let (mut connection, mut there) = connected();
+            let mut taken = vec![0; each];
+            // Nothing waited for an hour before: the clock begins with the first byte that has to.
+            let start = 3_600 * SECOND;
+            round(&mut connection, 1 << 20, start);
+            assert_eq!(connection.look_at_clocks(&limits, start), Ok(()));
+            let mut ended = false;
+            for now in (start..).step_by(usize::try_from(9 * SECOND).unwrap()).take(12).skip(1) {
+                there.read_exact(&mut taken).unwrap();
+                round(&mut connection, 0, now);
+                ended |= connection.look_at_clocks(&limits, now) == Err(Ending::SlowReader);
+            }
+            assert_eq!(ended, ends, "{each} bytes at a time");
+        }
+    }
 }

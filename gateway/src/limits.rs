@@ -3,7 +3,8 @@
 //! Must never: be bypassed; hold a number without a reason.
 
 use wire::limits::{
-    HANDSHAKE_SECONDS, IDLE_SECONDS, MAX_DECLINES_PER_MINUTE, MAX_IN_FLIGHT, WHOLE_FRAME_SECONDS,
+    HANDSHAKE_SECONDS, IDLE_SECONDS, MAX_CANCELS_PER_MINUTE, MAX_DECLINES_PER_MINUTE, MAX_IN_FLIGHT,
+    WHOLE_FRAME_SECONDS,
 };
 
 use crate::time::SECOND;
@@ -47,6 +48,10 @@ pub const PARTIAL_STEP: usize = 16 * 1024;
 /// Memory of a connection's buffers above which it is given back when they run empty.
 pub const KEEP_BYTES: usize = 4 * 1024;
 
+/// What a terminal must take of the answers that wait for it within `slow_reader`, in bytes, or all of them: one
+/// that takes a byte now and then would hold its place and its buffers for ever.
+pub const PROGRESS_BYTES: usize = 4 * 1024;
+
 /// The limits that differ between a server, a test and a larger machine. Times in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -68,7 +73,7 @@ pub struct Limits {
     pub whole_frame: u64,
     /// Silence after which a connection is closed.
     pub idle: u64,
-    /// Time in which a reader must take something of what waits for it.
+    /// Time in which a reader must take [`PROGRESS_BYTES`] of what waits for it, or all of it.
     pub slow_reader: u64,
     /// Time for the other side to close after the last byte was sent.
     pub linger: u64,
@@ -79,6 +84,8 @@ pub struct Limits {
     pub hanging: u64,
     /// Declines of one device in a minute, after which it is told `busy`.
     pub declines_per_minute: u32,
+    /// Requests that one device may give up in a minute, after which its cancels are told `busy`.
+    pub cancels_per_minute: u32,
 }
 
 impl Default for Limits {
@@ -97,6 +104,7 @@ impl Default for Limits {
             drain: 5 * SECOND,
             hanging: 5 * SECOND,
             declines_per_minute: MAX_DECLINES_PER_MINUTE,
+            cancels_per_minute: MAX_CANCELS_PER_MINUTE,
         }
     }
 }
@@ -115,7 +123,8 @@ mod tests {
             ("requests in flight of a thread", usize::try_from(limits.loop_in_flight).unwrap()),
             ("unfinished frames of a thread, bytes in total", limits.partial_bytes),
             ("answers waiting for one terminal, bytes", limits.pause_bytes),
-            ("seconds in which it takes none of them", seconds(limits.slow_reader)),
+            ("bytes of them that it must take at a time, or all", PROGRESS_BYTES),
+            ("seconds in which it takes less", seconds(limits.slow_reader)),
             ("seconds to close after the server's last byte", seconds(limits.linger)),
         ];
         let table = include_str!("../wire/SPEC.md").split("<!-- limits of the server -->\n").nth(1).unwrap();

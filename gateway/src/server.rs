@@ -73,7 +73,10 @@ pub enum ServeError {
 
 /// A running server.
 pub struct Server {
+    /// The ledger's parts.
     supervised: Supervised,
+    /// HTTP, which answers also while the ledger is read back.
+    watched: Supervised,
     status: Arc<Status>,
     address: SocketAddr,
     http: SocketAddr,
@@ -103,14 +106,34 @@ impl Server {
         let http = config.http;
         let bound = TcpListener::bind(http).map_err(|error| ServeError::Http(http, error))?;
         let (address, http) = (listener.address(), bound.local_addr()?);
-        let time = time::of(Arc::clone(&host));
-        let status = Arc::new(Status::new(Arc::clone(&time), config.limits.hanging));
+        let (time, ahead) = time::of(Arc::clone(&host));
+        let status = Arc::new(Status::new(Arc::clone(&time), ahead, config.limits.hanging));
         // Whatever drains takes at most this, and then a moment.
         let patience = Duration::from_micros(config.limits.drain) + Duration::from_secs(1);
         let hanging = Duration::from_micros(config.limits.hanging);
         let data = Data { config, directory, host, time, listener, status: Arc::clone(&status) };
+        let heard = Arc::new(heard);
+        let notices = || {
+            let (counting, heard) = (Arc::clone(&status), Arc::clone(&heard));
+            Box::new(move |notice: &Notice| {
+                if matches!(notice, Notice::Failed { .. }) {
+                    counting.count_failure();
+                }
+                heard(notice);
+            })
+        };
+        // Before the ledger is read back, which may take minutes: whoever looks after the process must hear that
+        // it lives and is not ready, or would end it each time before it is done.
+        let watched = vec![http::group(bound, Arc::clone(&status))];
+        let watched = supervise::supervise(watched, Policy::default(), notices())?;
         // The first start is made here: a wrong directory is told at once, not tried five times.
-        let first = Mutex::new(Some(data.start()?));
+        let first = match data.start() {
+            Ok(parts) => Mutex::new(Some(parts)),
+            Err(error) => {
+                watched.stop(hanging);
+                return Err(error);
+            }
+        };
         let data_group = Group {
             name: "ledger".to_owned(),
             start: Arc::new(move || match first.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -118,16 +141,8 @@ impl Server {
                 None => data.start().map_err(|error| error.to_string()),
             }),
         };
-        let groups = vec![data_group, http::group(bound, Arc::clone(&status))];
-        let counting = Arc::clone(&status);
-        let notice = Box::new(move |notice: &Notice| {
-            if matches!(notice, Notice::Failed { .. }) {
-                counting.count_failure();
-            }
-            heard(notice);
-        });
-        let supervised = supervise::supervise(groups, Policy::default(), notice)?;
-        Ok(Self { supervised, status, address, http, patience, hanging })
+        let supervised = supervise::supervise(vec![data_group], Policy::default(), notices())?;
+        Ok(Self { supervised, watched, status, address, http, patience, hanging })
     }
 
     /// Where terminals connect.
@@ -155,7 +170,8 @@ impl Server {
     pub fn stop(self) -> io::Result<()> {
         // While the loops drain the journal's thread must still run: first this, then the parts.
         self.status.drain(self.patience);
-        if !self.supervised.stop(self.hanging) {
+        let all = self.supervised.stop(self.hanging) && self.watched.stop(self.hanging);
+        if !all {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "a part of the server hangs"));
         }
         self.status.take_serving().map_or(Ok(()), |serving| serving.log.close())

@@ -45,6 +45,14 @@ impl From<WireError> for Fault {
     }
 }
 
+impl Fault {
+    /// Something else came first.
+    pub(crate) fn no_hello() -> Self {
+        let text = "the first frame must be a hello".to_owned();
+        Self { code: Refusal::Unauthenticated, text, ending: Ending::Fault }
+    }
+}
+
 /// What a session may use of its loop while it reads.
 pub(crate) struct Desk<'a> {
     pub(crate) shared: &'a Shared,
@@ -99,11 +107,7 @@ impl Session {
                 Ok(())
             }
             (Phase::Hello, FromTerminal::Hello(hello), _) => self.hello(&hello, desk, out),
-            (Phase::Hello, ..) => Err(Fault {
-                code: Refusal::Unauthenticated,
-                text: "the first frame must be a hello".to_owned(),
-                ending: Ending::Fault,
-            }),
+            (Phase::Hello, ..) => Err(Fault::no_hello()),
             (Phase::Open, ..) => Err(WireError::Unexpected { kind: frame.header.kind }.into()),
         }
     }
@@ -197,7 +201,10 @@ fn take(
     let full = *in_flight >= limits.in_flight || *desk.in_flight >= limits.loop_in_flight;
     // Reads leave no record: a throttled device may still see what became of its requests.
     let writes = !matches!(view.command(), wire::Command::Balance | wire::Command::Lookup);
-    if let Some(come_back) = throttle.filter(|_| writes).or(full.then_some(BUSY_RETRY_MS)) {
+    let gives_up = view.command() == wire::Command::Cancel;
+    let too_often = gives_up.then(|| member.gives_up(limits.cancels_per_minute, desk.clock.mono)).flatten();
+    let throttle = throttle.filter(|_| writes).or(too_often);
+    if let Some(come_back) = throttle.or(full.then_some(BUSY_RETRY_MS)) {
         desk.counts.busy += 1;
         return Err(wire::Answer::busy(id, command, come_back));
     }
@@ -219,6 +226,7 @@ fn fetched(fetch: &Fetch, member: &Member, desk: &Desk<'_>, out: &mut Vec<u8>) -
     let slice = match What::from_u16(fetch.what) {
         _ if out.len() > desk.shared.limits.pause_bytes => Slice::refused(fetch, Refusal::Busy),
         None => Slice::refused(fetch, Refusal::Unsupported),
+        Some(What::Whole) if member.revoked => Slice::refused(fetch, Refusal::DeviceRevoked),
         Some(What::Whole) if !member.roles.has(Role::Administer) => {
             Slice::refused(fetch, Refusal::NotYourRole)
         }

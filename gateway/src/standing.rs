@@ -1,7 +1,7 @@
 //! Owns: what the gateway knows of each device across connections and loops: its place in the
-//! adopted configuration, the highest counter seen from it, its declines of this minute.
+//! adopted configuration, the highest counter seen from it, its declines and cancels of this minute.
 //! Must never: decide about money; grow (one entry per enrolled device, L12).
-//! Laws: L12 (a broken terminal does not fill the legal record), L13 (only enrolled devices).
+//! Laws: L12 (a broken terminal fills neither the legal record nor the memory), L13 (only enrolled devices).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,8 +44,33 @@ pub(crate) struct Member {
 #[derive(Debug, Default)]
 struct Seen {
     highest: AtomicU64,
-    /// Minute of the monotonic clock and declines in it, packed so that both move at once.
-    declines: AtomicU64,
+    declines: Window,
+    cancels: Window,
+}
+
+/// How often something happened in this minute of the monotonic clock: the minute and the count, packed so that
+/// both move at once.
+#[derive(Debug, Default)]
+struct Window(AtomicU64);
+
+impl Window {
+    /// So many more.
+    fn add(&self, count: u32, now: Mono) {
+        let minute = now.0 / MINUTE;
+        let add = |packed: u64| {
+            let before = if packed >> COUNT_BITS == minute { packed & COUNT_MASK } else { 0 };
+            minute << COUNT_BITS | (before + u64::from(count)).min(COUNT_MASK)
+        };
+        let _before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |packed| Some(add(packed)));
+    }
+
+    /// Milliseconds until the minute ends, if there were more than `limit` in it.
+    fn over(&self, limit: u32, now: Mono) -> Option<u32> {
+        let packed = self.0.load(Ordering::Relaxed);
+        let over = packed >> COUNT_BITS == now.0 / MINUTE && packed & COUNT_MASK > u64::from(limit);
+        // At most 60,000.
+        over.then(|| u32::try_from((MINUTE - now.0 % MINUTE).div_ceil(1_000)).unwrap_or(u32::MAX))
+    }
 }
 
 impl Standing {
@@ -99,23 +124,20 @@ impl Member {
 
     /// So many declines leave for the device.
     pub(crate) fn declined(&self, count: u32, now: Mono) {
-        let minute = now.0 / MINUTE;
-        let add = |packed: u64| {
-            let before = if packed >> COUNT_BITS == minute { packed & COUNT_MASK } else { 0 };
-            minute << COUNT_BITS | (before + u64::from(count)).min(COUNT_MASK)
-        };
-        let declines = &self.seen.declines;
-        let _before = declines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |p| Some(add(p)));
+        self.seen.declines.add(count, now);
+    }
+
+    /// The device gives one request up. Milliseconds until it may, if it has given up more than `limit` in this
+    /// minute: each id that is closed without a request is kept for ever.
+    pub(crate) fn gives_up(&self, limit: u32, now: Mono) -> Option<u32> {
+        self.seen.cancels.add(1, now);
+        self.seen.cancels.over(limit, now)
     }
 
     /// Milliseconds until the device may write again, if it has had more declines than `limit` in
     /// this minute.
     pub(crate) fn busy_for(&self, limit: u32, now: Mono) -> Option<u32> {
-        let packed = self.seen.declines.load(Ordering::Relaxed);
-        let minute = now.0 / MINUTE;
-        let over = packed >> COUNT_BITS == minute && packed & COUNT_MASK > u64::from(limit);
-        // At most 60,000.
-        over.then(|| u32::try_from((MINUTE - now.0 % MINUTE).div_ceil(1_000)).unwrap_or(u32::MAX))
+        self.seen.declines.over(limit, now)
     }
 }
 
@@ -153,5 +175,16 @@ mod tests {
         assert_eq!(member.busy_for(60, at(120)), None);
         member.declined(1, at(120));
         assert_eq!(member.busy_for(60, at(120)), None);
+    }
+
+    #[test]
+    fn a_device_gives_up_so_many_requests_a_minute_and_no_more() {
+        // A stolen gate closed a million ids that nobody had used: memory, and every start after it.
+        let standing = one_device();
+        let member = standing.member(7).unwrap();
+        let at = |seconds: u64| Mono(seconds * SECOND);
+        let given_up = (0..1_000).filter(|_| member.gives_up(600, at(90)).is_none()).count();
+        assert_eq!((given_up, member.gives_up(600, at(90))), (600, Some(30_000)));
+        assert_eq!((member.gives_up(600, at(120)), member.busy_for(0, at(120))), (None, None));
     }
 }

@@ -9,7 +9,7 @@ use engine::recovery::Stopped;
 use ledger::journal::embedded::Log;
 
 use crate::shared::Shared;
-use crate::time::{SECOND, Time};
+use crate::time::{Ahead, SECOND, Time};
 use crate::wake::Wake;
 
 /// The ledger as it is being served.
@@ -23,6 +23,7 @@ pub(crate) struct Serving {
 /// See the module.
 pub struct Status {
     time: Time,
+    ahead: Ahead,
     /// After how many microseconds without a round a loop counts as hanging.
     hanging: u64,
     serving: Mutex<Option<Serving>>,
@@ -34,9 +35,10 @@ pub struct Status {
 }
 
 impl Status {
-    pub(crate) fn new(time: Time, hanging: u64) -> Self {
+    pub(crate) fn new(time: Time, ahead: Ahead, hanging: u64) -> Self {
         Self {
             time,
+            ahead,
             hanging,
             serving: Mutex::new(None),
             stopping: AtomicBool::new(false),
@@ -117,6 +119,11 @@ impl Status {
     /// ready, or one record would send every terminal away.
     pub fn stopped(&self) -> Vec<Stopped> {
         self.serving().map_or_else(Vec::new, |serving| serving.shared.stopped())
+    }
+
+    /// By how many microseconds the machine's wall clock is ahead of the ledger's: it was set while the server ran.
+    pub fn clock_ahead(&self) -> i64 {
+        self.ahead.load(Ordering::Relaxed)
     }
 
     /// Microseconds since the loop that is longest asleep turned; `None` while none runs.

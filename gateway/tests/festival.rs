@@ -8,7 +8,7 @@ use gateway::commands::verify;
 use gateway::festival_file;
 use gateway::server::Server;
 use ledger::ids::{At, Version};
-use support::server::{Terminal, desk, file, founded, lager, start, uid};
+use support::server::{Terminal, config, desk, file, founded, lager, start, uid};
 use support::{BAR, DESK, EXAMPLE, NOW, OFFICE, PIZZA};
 use wire::{Decline, FrameKind, Notice, Outcome, Refusal, Request, Tender, What};
 
@@ -101,11 +101,35 @@ fn a_revoked_device_is_refused_on_its_open_connection_and_not_welcomed_again() {
     let refused = Outcome::Refused(Refusal::DeviceRevoked);
     assert_eq!(bar.outcome(Request::purchase(bar.id(2), uid(1), &lager(650))), refused);
     assert_eq!(bar.outcome(Request::cancel(bar.id(1), uid(1))), refused);
+    // What it is told is that it was revoked; not who works at which till, for as long as it stays connected.
+    let (code, own) = bar.fetch(What::Own);
+    assert_eq!((code, own.unwrap().version), (0, 2));
+    assert_eq!(bar.fetch(What::Whole).0, Refusal::DeviceRevoked.number());
     let (_, kind, body) = Terminal::connect(&server, BAR);
     assert_eq!(
         (kind, wire::Fault::parse(&body).unwrap().code),
         (FrameKind::Fault, Refusal::DeviceRevoked.number())
     );
+    server.stop().unwrap();
+}
+
+/// The careful organiser, who read all that would change before she said yes, could never change anything.
+#[test]
+fn a_change_may_be_read_for_longer_than_the_server_waits_for_a_word() {
+    let parent = founded();
+    let mut config = config(parent.path(), 1);
+    config.limits.idle = 1_000_000;
+    let server = Server::start(config, |_| {}).unwrap();
+    let changed = file(&[("price = \"6.50\"", "price = \"7.00\"")]);
+    let mut client = Client::connect(server.address(), 1, OFFICE).unwrap();
+    let agree = |_: &mut dyn std::io::Write| {
+        // As long as it takes the server to let a silent device go.
+        let (mut silent, _) = Terminal::welcomed(&server, BAR);
+        assert_eq!(silent.frame().0, FrameKind::Fault);
+        Ok(true)
+    };
+    let applied = apply(&mut client, &changed, NOW, &mut Vec::new(), agree).unwrap();
+    assert!(matches!(applied, Applied::InForce(now, _) if now == version(2)), "{applied:?}");
     server.stop().unwrap();
 }
 

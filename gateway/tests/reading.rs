@@ -145,7 +145,7 @@ fn explain_tells_a_requests_whole_story() {
     let mut site = Site::new();
     let sale = evening(&mut site);
     site.close();
-    let found = explain(site.dir(), sale).unwrap();
+    let found = explain(site.dir(), sale).unwrap().records;
     assert_eq!(found.len(), 2, "the sale and its void");
     assert!(found.iter().all(|one| one.again == Again::Same));
     let (again, text) = explained(&site, sale);
@@ -167,6 +167,26 @@ fn explain_tells_a_requests_whole_story() {
     assert!(!text.contains("decided again: a"), "{text}");
 }
 
+#[test]
+fn what_a_running_server_has_not_marked_yet_is_not_called_never_seen() {
+    // The guest at the service desk was told that her payment of a moment ago did not exist.
+    let mut site = Site::new();
+    let sale = evening(&mut site);
+    let nothing = |site: &Site| explained(site, RequestId::new(1 << 40 | 9_999).unwrap()).1;
+    site.close();
+    assert!(nothing(&site).contains("it was never seen, or refused"));
+    site.open();
+    let text = nothing(&site);
+    assert!(
+        text.contains("no record of it so far") && text.contains("its last second was not read"),
+        "{text}"
+    );
+    let (_, text) = explained(&site, sale);
+    assert!(text.contains("voided") && text.contains("its last second was not read"), "{text}");
+    let channels = inspect::text(site.dir(), |args| args.channels = true).unwrap();
+    assert!(channels.contains("its last second is not shown"), "{channels}");
+}
+
 /// What `explain` promises holds for every request there is, not for the ones a test thought of.
 #[test]
 fn every_request_of_an_evening_is_decided_again_to_the_same_record() {
@@ -176,7 +196,7 @@ fn every_request_of_an_evening_is_decided_again_to_the_same_record() {
     let mut explained = 0;
     for counter in 1..=40 {
         for device in 1..=4_u64 {
-            let found = explain(site.dir(), RequestId::new(device << 40 | counter).unwrap()).unwrap();
+            let found = explain(site.dir(), RequestId::new(device << 40 | counter).unwrap()).unwrap().records;
             for one in &found {
                 assert_eq!(one.again, Again::Same, "{one:?}");
             }
@@ -231,13 +251,13 @@ fn what_goes_on_between_wallets_and_over_time_is_verified_and_decided_again() {
     }
     for (shard, number, record) in &records {
         let subject = Subject::Record(*shard, *number);
-        let [one] = &explain(site.dir(), subject).unwrap()[..] else { panic!("{subject:?}") };
+        let [one] = &explain(site.dir(), subject).unwrap().records[..] else { panic!("{subject:?}") };
         assert_eq!((&one.record, one.shard, one.number), (record, *shard, *number));
         let nobody = record.envelope.request.is_none() && matches!(record.body.kind() as u8, 1..=4);
         let expected = if nobody { Again::Undecided } else { Again::Same };
         assert_eq!(one.again, expected, "{one:?}");
         if let Some(id) = record.envelope.request {
-            let found = explain(site.dir(), id).unwrap();
+            let found = explain(site.dir(), id).unwrap().records;
             assert!(found.iter().any(|one| one.number == *number && one.shard == *shard), "{id}");
             assert!(found.iter().all(|one| one.again == Again::Same), "{found:?}");
         }
@@ -330,7 +350,8 @@ fn the_channels_are_shown_with_what_is_on_its_way_and_since_when() {
     let heads = "from to sent acknowledged taken on the way oldest on its way";
     let pay = Command::Transfer { payee: site.wallet(far), amount: 100 };
     site.write();
-    assert_eq!(rows(&site).iter().map(|row| row.join(" ")).collect::<Vec<_>>(), [heads]);
+    let in_use = "... a server has this ledger open: its last second is not shown";
+    assert_eq!(rows(&site).iter().map(|row| row.join(" ")).collect::<Vec<_>>(), [heads, in_use]);
     site.tap(DESK, 1, pay.clone());
     site.deliver();
     site.tap(DESK, 1, pay);

@@ -5,9 +5,13 @@ mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 
+use engine::host::{Host, OsHost};
+use engine::job::Clock;
 use gateway::huge_pages::HugePages;
 use gateway::server::{Config, ServeError, Server};
+use ledger::journal::embedded::Disk;
 use support::server::{Terminal, config, founded, lager, start, uid};
 use support::{BAR, DESK, SHARDS};
 use wire::{FrameKind, Outcome, Request};
@@ -50,6 +54,45 @@ fn what_was_sold_is_there_after_an_orderly_restart() {
         assert_eq!(bar.frame().0, FrameKind::Notice);
         assert_eq!(bar.frame().0, FrameKind::ServerGoodbye);
     }
+}
+
+/// This machine, but for a look at the server's own health when it reads the ledger back.
+struct Curious {
+    host: OsHost,
+    http: SocketAddr,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Host for Curious {
+    fn clock(&self) -> Clock {
+        self.host.clock()
+    }
+
+    fn stopwatch(&self) -> ledger::journal::embedded::Clock {
+        self.host.stopwatch()
+    }
+
+    fn disk(&self) -> std::io::Result<Arc<dyn Disk>> {
+        let said = ["/health/live", "/health/ready"].map(|path| get(self.http, path));
+        self.heard.lock().unwrap().extend(said);
+        self.host.disk()
+    }
+}
+
+/// A ledger that took minutes to read back was ended by its manager each time before it was done.
+#[test]
+fn health_is_told_while_the_ledger_is_read_back() {
+    let parent = founded();
+    let mut config = config(parent.path(), 1);
+    config.http = std::net::TcpListener::bind(config.http).unwrap().local_addr().unwrap();
+    let host = OsHost::new(&config.dir);
+    let curious = Arc::new(Curious { host, http: config.http, heard: Mutex::default() });
+    let server = Server::start_on(Arc::clone(&curious) as Arc<dyn Host>, config, |_| {}).unwrap();
+    let heard = curious.heard.lock().unwrap().clone();
+    assert_eq!(heard.len(), 2);
+    assert!(heard[0].starts_with("HTTP/1.1 200") && heard[1].starts_with("HTTP/1.1 503"), "{heard:?}");
+    assert!(get(server.http(), "/health/ready").starts_with("HTTP/1.1 200"));
+    server.stop().unwrap();
 }
 
 /// L8: two servers over one directory would each sell what the other had sold.

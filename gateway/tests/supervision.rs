@@ -265,7 +265,7 @@ fn a_record_that_cannot_be_read_back_stops_one_shard_of_the_server() {
     assert!(error.starts_with(&stopped[0].to_string()), "{error}");
 
     mend(true);
-    assert_eq!(explain::explain(&dir, place).unwrap().len(), 1);
+    assert_eq!(explain::explain(&dir, place).unwrap().records.len(), 1);
     let (server, _told) = start(&dir, 2);
     assert_eq!(server.status().stopped(), []);
     wait_for("the message", || bar.balance(server.address(), 0) == festival::TOP_UP - 2 + 100);

@@ -14,7 +14,7 @@ use ledger::journal::embedded::Log;
 pub(crate) fn channels(directory: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
     let disk = directory.disk()?;
     let (looked, shards) = recover(1, |visit| Ok::<_, RecoveryError>(Log::look(&disk, visit)))?;
-    looked?;
+    let in_use = looked?.in_use;
     writeln!(
         out,
         "{:>6}{:>6}{:>12}{:>14}{:>12}{:>11}  oldest on its way",
@@ -28,6 +28,9 @@ pub(crate) fn channels(directory: &Directory, out: &mut dyn Write) -> Result<(),
             let on_the_way = outbox.sent().saturating_sub(taken);
             line(state, to.0, [outbox.sent(), outbox.acknowledged(), taken, on_the_way], oldest, out)?;
         }
+    }
+    if in_use {
+        writeln!(out, "... a server has this ledger open: its last second is not shown")?;
     }
     Ok(())
 }

@@ -90,6 +90,15 @@ pub struct Explained {
     pub again: Again,
 }
 
+/// What there is about a subject.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its records, in the order of each shard.
+    pub records: Vec<Explained>,
+    /// A server has the ledger open: its last second was not read.
+    pub in_use: bool,
+}
+
 /// A request, or the place of a record, as an operator types it.
 pub fn parse(text: &str) -> Result<Subject, String> {
     let request = |id| RequestId::new(id).map(Subject::Request);
@@ -112,14 +121,14 @@ pub fn parse(text: &str) -> Result<Subject, String> {
     })
 }
 
-/// Everything about a subject, in the order of each shard.
-pub fn explain(dir: &Path, subject: impl Into<Subject>) -> Result<Vec<Explained>, Failure> {
+/// Everything about a subject.
+pub fn explain(dir: &Path, subject: impl Into<Subject>) -> Result<Found, Failure> {
     let directory = Directory::open(dir)?;
-    let wanted = wanted(&directory, subject.into())?;
+    let (wanted, in_use) = wanted(&directory, subject.into())?;
     let mut replays: BTreeMap<_, _> =
         wanted.into_iter().map(|(shard, wanted)| (shard, Replay::new(shard, wanted))).collect();
     if replays.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Found { records: Vec::new(), in_use });
     }
     each_block(&directory, |block| {
         let Some(replay) = replays.get_mut(&block.header.shard) else {
@@ -138,7 +147,7 @@ pub fn explain(dir: &Path, subject: impl Into<Subject>) -> Result<Vec<Explained>
         let done = replays.values().all(|replay| replay.wanted.records.is_empty());
         Ok(if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
-    Ok(replays.into_values().flat_map(|replay| replay.explained).collect())
+    Ok(Found { records: replays.into_values().flat_map(|replay| replay.explained).collect(), in_use })
 }
 
 /// What of a shard is to be looked at.
@@ -150,10 +159,11 @@ struct Wanted {
     evidence: BTreeSet<RecordNumber>,
 }
 
-/// Finds the records that are asked about, and what they were decided on.
-fn wanted(directory: &Directory, subject: Subject) -> Result<BTreeMap<ShardId, Wanted>, Failure> {
+/// Finds the records that are asked about, and what they were decided on. And whether there may be more that
+/// was not read, since a server has the ledger open.
+fn wanted(directory: &Directory, subject: Subject) -> Result<(BTreeMap<ShardId, Wanted>, bool), Failure> {
     let mut wanted = BTreeMap::<ShardId, Wanted>::new();
-    each_block(directory, |block| {
+    let look = each_block(directory, |block| {
         let shard = block.header.shard;
         block.each_record(|number, record| {
             let asked = match subject {
@@ -169,7 +179,7 @@ fn wanted(directory: &Directory, subject: Subject) -> Result<BTreeMap<ShardId, W
         let found = matches!(subject, Subject::Record(..)) && !wanted.is_empty();
         Ok(if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
-    Ok(wanted)
+    Ok((wanted, look.is_some_and(|look| look.in_use)))
 }
 
 /// Whether a record bears the id, takes back its sale, or ends its hold.
@@ -268,7 +278,7 @@ fn held(state: &ShardState, number: WalletNumber) -> Option<Held> {
 }
 
 /// Shows what [`explain`] found. `true` if every record could be decided again.
-pub fn print(subject: impl Into<Subject>, found: &[Explained], out: &mut dyn Write) -> Result<bool, Failure> {
+pub fn print(subject: impl Into<Subject>, found: &Found, out: &mut dyn Write) -> Result<bool, Failure> {
     let nothing = match subject.into() {
         Subject::Request(id) => {
             writeln!(out, "request {}", show::request(id))?;
@@ -279,13 +289,18 @@ pub fn print(subject: impl Into<Subject>, found: &[Explained], out: &mut dyn Wri
             "there is none"
         }
     };
-    if found.is_empty() {
+    if found.records.is_empty() && found.in_use {
+        writeln!(out, "no record of it so far")?;
+    } else if found.records.is_empty() {
         writeln!(out, "{nothing}")?;
     }
-    for one in found {
+    for one in &found.records {
         print_one(one, out)?;
     }
-    Ok(found.iter().all(|one| !matches!(one.again, Again::Other(_))))
+    if found.in_use {
+        writeln!(out, "... a server has this ledger open: its last second was not read, ask again for it")?;
+    }
+    Ok(found.records.iter().all(|one| !matches!(one.again, Again::Other(_))))
 }
 
 fn print_one(one: &Explained, out: &mut dyn Write) -> Result<(), Failure> {

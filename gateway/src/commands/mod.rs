@@ -113,7 +113,7 @@ fn run(command: &Command, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             let subject = explain::parse(&args.id)?;
             let found = explain::explain(&args.dir, subject)?;
             let same = explain::print(subject, &found, out)?;
-            Ok(success_if(same && !found.is_empty()))
+            Ok(success_if(same && !found.records.is_empty()))
         }
         Command::Release(args) => release::release(args, out).map(|()| ExitCode::SUCCESS),
     }

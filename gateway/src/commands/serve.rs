@@ -19,6 +19,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::Failure;
 use crate::limits::Limits;
 use crate::server::{Config, Server};
+use crate::time::SECOND;
 
 /// What `fanfare serve` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,6 +43,9 @@ const LOOKS: u32 = 5;
 /// Looks in a row that must find a loop silent. After a pause of the whole process (a stopped
 /// machine, a debugger) the first look comes before the loops had their turn: it is no hang.
 const SILENT_LOOKS: u32 = 3;
+
+/// A difference of the machine's clock and the ledger's, in microseconds, that somebody must hear of.
+const CLOCK_MICROS: u64 = SECOND;
 
 /// What the bell rings when a group was given up; signals ring zero bytes of their own.
 const GAVE_UP: u8 = b'!';
@@ -109,19 +113,38 @@ fn watch(bell: &mut UnixStream, server: &Server, said: &mut Said) -> io::Result<
             Err(error) => return Err(error),
         }
         said.look(server.status().stopped(), &mut io::stderr());
+        said.look_at_clock(server.status().clock_ahead(), &mut io::stderr());
         if hang.look(server.status().longest_silence(), server.hanging()) {
             return Ok(None);
         }
     }
 }
 
-/// The stopped shards that were told of: each once.
+/// The stopped shards that were told of, each once, and whether the clock was.
 #[derive(Debug, Default)]
-pub struct Said(BTreeSet<Stopped>);
+pub struct Said {
+    stopped: BTreeSet<Stopped>,
+    clock: bool,
+}
 
 impl Said {
+    /// Says when the machine's clock was set, once until it agrees again.
+    fn look_at_clock(&mut self, ahead: i64, out: &mut dyn Write) {
+        let apart = ahead.unsigned_abs() >= CLOCK_MICROS;
+        if apart && !self.clock {
+            let (seconds, way) =
+                (ahead.unsigned_abs() / SECOND, if ahead > 0 { "ahead of" } else { "behind" });
+            let _unheard = writeln!(
+                out,
+                "fanfare: the machine's clock was set: it is {seconds} s {way} the ledger's, which goes on as if it \
+                 had not been; put the clock right, or start the server anew if it is right now"
+            );
+        }
+        self.clock = apart;
+    }
+
     fn look(&mut self, stopped: Vec<Stopped>, out: &mut dyn Write) {
-        for stopped in stopped.into_iter().filter(|stopped| self.0.insert(*stopped)) {
+        for stopped in stopped.into_iter().filter(|stopped| self.stopped.insert(*stopped)) {
             let _unheard = writeln!(
                 out,
                 "fanfare: {stopped}; this shard is stopped and the others are served, a start with a mended \
@@ -187,6 +210,20 @@ mod tests {
             format!("fanfare: shard {shard} block 4 could not be applied: record 17 makes this build panic")
         };
         assert_eq!(lines, [line(3), line(1)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_told_once_until_it_is_right() {
+        // The clock was wrong all evening, and the first to notice was the tax office.
+        let mut said = Said::default();
+        let mut look = |ahead| {
+            let mut out = Vec::new();
+            said.look_at_clock(ahead, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert!(look(-3_600_000_000).contains("3600 s behind the ledger's"));
+        assert_eq!([look(-3_599_000_000), look(999_999)], ["", ""]);
+        assert!(look(2_000_000).contains("2 s ahead of the ledger's"));
     }
 
     #[test]

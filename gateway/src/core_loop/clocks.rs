@@ -17,7 +17,12 @@ impl<J: Journal> CoreLoop<J> {
         self.next_sweep = clock.mono.0 + SWEEP_MICROS;
         for place in 0..self.slab.places() {
             let Some((_, connection)) = self.slab.at(place) else { continue };
-            match connection.look_at_clocks(&self.shared.limits, clock.mono.0) {
+            let before = connection.partial_bytes();
+            let looked = connection.look_at_clocks(&self.shared.limits, clock.mono.0);
+            // One that ran out of time in the middle of a frame holds it no longer.
+            let given_back = before.saturating_sub(connection.partial_bytes());
+            self.partial_bytes = self.partial_bytes.saturating_sub(given_back);
+            match looked {
                 Err(ending) => self.drop_connection(place, ending),
                 Ok(()) if connection.needs_care() => self.settle(place, clock),
                 Ok(()) => {}

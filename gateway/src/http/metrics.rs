@@ -48,6 +48,8 @@ impl Collector for Process {
         family(out, "law_broken", "How often a law was seen broken; must stay zero", "law", &laws)?;
         counter(out, "part_failures", "Failures of long-lived parts", self.0.failures())?;
         gauge(out, "ready", "1 when terminals can be served", u64::from(self.0.not_ready().is_empty()))?;
+        let text = "Microseconds that the machine's clock is ahead of the ledger's, which takes no steps";
+        signed_gauge(out, "clock_ahead_microseconds", text, self.0.clock_ahead())?;
         let pages = u64::try_from(huge_pages::cut_bytes()).unwrap_or(u64::MAX);
         gauge(out, "wallet_page_bytes", "Memory taken for what wallets are and remember", pages)?;
         let Some(serving) = self.0.serving() else { return Ok(()) };
@@ -168,7 +170,10 @@ fn counter(out: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) 
 
 fn gauge(out: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     // A gauge's integers are signed.
-    let value = i64::try_from(value).unwrap_or(i64::MAX);
+    signed_gauge(out, name, help, i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn signed_gauge(out: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: i64) -> fmt::Result {
     out.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
 }
 

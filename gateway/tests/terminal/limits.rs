@@ -110,14 +110,20 @@ fn a_terminal_that_is_declined_all_the_time_is_busy_until_the_minute_ends() {
     assert_eq!(answer.outcome(), Outcome::Declined(Decline::InsufficientFunds));
 }
 
+/// The first bytes of a frame of a million.
+fn begun(bytes: usize) -> Vec<u8> {
+    let mut half = Vec::new();
+    wire::push_empty(&mut half, FrameKind::Requests, 0);
+    half[..4].copy_from_slice(&1_000_000_u32.to_le_bytes());
+    half.resize(bytes, 0);
+    half
+}
+
 #[test]
 fn frames_in_part_cannot_take_all_memory() {
     let limits = Limits { partial_bytes: 100_000, ..Limits::default() };
     let mut server = Server::with(Setting { limits, ..Setting::default() });
-    let mut half = Vec::new();
-    wire::push_empty(&mut half, FrameKind::Requests, 0);
-    half[..4].copy_from_slice(&1_000_000_u32.to_le_bytes());
-    half.resize(60_000, 0);
+    let half = begun(60_000);
     let mut first = Terminal::welcomed(&mut server, SELLER);
     first.send(&half);
     server.settle();
@@ -128,4 +134,58 @@ fn frames_in_part_cannot_take_all_memory() {
     let mut third = Terminal::connect(&server, DESK);
     third.hello(&mut server);
     assert_eq!(first.next(), None);
+}
+
+#[test]
+fn frames_that_were_never_finished_are_not_held_against_those_that_come_later() {
+    // Uploads that broke off on a bad mobile link: after some hundred of them every frame that came in two
+    // parts was told "busy", until the server was started anew.
+    let limits = Limits { partial_bytes: 100_000, ..Limits::default() };
+    let mut server = Server::with(Setting { limits, ..Setting::default() });
+    for _ in 0..4 {
+        let mut cut_off = Terminal::welcomed(&mut server, SELLER);
+        cut_off.send(&begun(60_000));
+        server.settle();
+        server.pass(limits.whole_frame + 1_000_000);
+        assert_eq!(cut_off.faulted(&mut server), Refusal::Late.number());
+        drop(cut_off);
+        server.pass(1_000_000);
+    }
+    let mut whole = Terminal::welcomed(&mut server, DESK);
+    whole.send(&begun(60_000));
+    server.settle();
+    assert_eq!(whole.next(), None);
+}
+
+#[test]
+fn who_has_not_said_hello_cannot_begin_a_long_frame() {
+    // Whoever reaches the port held a megabyte of the loop's memory with sixteen bytes.
+    let mut server = Server::start();
+    let mut stranger = Terminal::connect(&server, SELLER);
+    stranger.send(&begun(100));
+    assert_eq!(stranger.faulted(&mut server), Refusal::Unauthenticated.number());
+}
+
+#[test]
+fn a_device_that_gives_up_more_than_a_person_could_is_told_to_wait() {
+    // A stolen gate closed a million ids that nobody had used: each is kept for ever.
+    let limits = Limits { cancels_per_minute: 5, ..Limits::default() };
+    let mut server = Server::with(Setting { limits, ..Setting::default() });
+    let mut desk = funded(&mut server, 1);
+    let mut gate = Terminal::welcomed(&mut server, SELLER);
+    for counter in 1..=5 {
+        let answer = gate.tap(&mut server, Request::cancel(gate.id(counter), uid(7)));
+        assert_eq!(answer.outcome(), Outcome::Declined(Decline::Burned));
+    }
+    let busy = gate.tap(&mut server, Request::cancel(gate.id(6), uid(7)));
+    assert_eq!((busy.outcome(), busy.come_back_ms), (Outcome::Refused(Refusal::Busy), 59_000));
+    // It may sell, and others may give up.
+    let sold = gate.tap(&mut server, Request::purchase(gate.id(7), uid(1), &ONE_BEER));
+    assert_eq!(sold.outcome(), Outcome::Applied);
+    let other = desk.tap(&mut server, Request::cancel(desk.id(90), uid(1)));
+    assert_eq!(other.outcome(), Outcome::Declined(Decline::Burned));
+    server.pass(u64::from(busy.come_back_ms) * 1_000);
+    let mut gate = Terminal::welcomed(&mut server, SELLER);
+    let answer = gate.tap(&mut server, Request::cancel(gate.id(6), uid(7)));
+    assert_eq!(answer.outcome(), Outcome::Declined(Decline::Burned));
 }

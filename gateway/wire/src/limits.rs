@@ -135,6 +135,10 @@ pub const PING_SECONDS: u16 = 20;
 /// the legal record. A barman makes about 12 sales a minute.
 pub const MAX_DECLINES_PER_MINUTE: u32 = 60;
 
+/// Requests that one device may give up in a minute before its next cancel gets `busy`: an id that is closed is kept
+/// for ever, and a broken terminal must not fill the memory with them. Ten in each second are no person's.
+pub const MAX_CANCELS_PER_MINUTE: u32 = 600;
+
 /// First pause before a terminal connects or sends again; it doubles with each attempt.
 pub const RESEND_FIRST_MS: u32 = 100;
 

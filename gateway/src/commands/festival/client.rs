@@ -26,6 +26,8 @@ const IN_FLIGHT: usize = 32;
 pub struct Client {
     stream: TcpStream,
     came: Vec<u8>,
+    server: SocketAddr,
+    festival: u16,
     device: u32,
     welcome: Option<Welcome>,
     counter: u64,
@@ -44,21 +46,30 @@ enum Said {
 impl Client {
     /// Connects as `device` and is welcomed.
     pub fn connect(server: SocketAddr, festival: u16, device: u32) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(server).map_err(|error| {
-            format!("could not connect to {server}: {error}; is the server running there?")
-        })?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(QUIET))?;
-        let until = Instant::now() + PATIENCE;
+        let (came, welcome) = (Vec::new(), None);
+        let (stream, until) = (dial(server)?, Instant::now() + PATIENCE);
         let mut client =
-            Self { stream, came: Vec::new(), device, welcome: None, counter: 0, in_force: 0, until };
-        let mut hello = Vec::new();
-        Hello::new(festival, device).push(&mut hello)?;
-        client.stream.write_all(&hello)?;
-        while client.welcome.is_none() {
-            client.hear()?;
-        }
+            Self { stream, came, server, festival, device, welcome, counter: 0, in_force: 0, until };
+        client.greet()?;
         Ok(client)
+    }
+
+    /// Connects anew, with all the time there is: a person read for longer than a server waits for a word.
+    pub fn connect_again(&mut self) -> Result<(), Failure> {
+        (self.stream, self.until) = (dial(self.server)?, Instant::now() + PATIENCE);
+        self.came.clear();
+        self.welcome = None;
+        self.greet()
+    }
+
+    fn greet(&mut self) -> Result<(), Failure> {
+        let mut hello = Vec::new();
+        Hello::new(self.festival, self.device).push(&mut hello)?;
+        self.stream.write_all(&hello)?;
+        while self.welcome.is_none() {
+            self.hear()?;
+        }
+        Ok(())
     }
 
     /// The till the device stands at.
@@ -212,6 +223,14 @@ impl Client {
             _ => Said::Other,
         })
     }
+}
+
+fn dial(server: SocketAddr) -> Result<TcpStream, Failure> {
+    let stream = TcpStream::connect(server)
+        .map_err(|error| format!("could not connect to {server}: {error}; is the server running there?"))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(QUIET))?;
+    Ok(stream)
 }
 
 /// Neither yes nor no: the same id is to be sent again.

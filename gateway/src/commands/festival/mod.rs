@@ -132,6 +132,8 @@ pub fn apply(
         if !agree(out)? {
             return Ok(Applied::Left);
         }
+        // Another change in that time is found by its version, as one that comes now is.
+        client.connect_again()?;
         let begun = Instant::now();
         let decided = change(client, &next)?;
         client.wait_for(next.version.get())?;
