@@ -70,7 +70,7 @@ fn a_server_that_has_the_ledger_keeps_the_operator_out() {
     let mut site = quarantined();
     site.open();
     let error = said(&site, &Site::uid(1)).unwrap_err();
-    assert!(error.contains("is open already"), "{error}");
+    assert!(error.contains("stop the server that has it"), "{error}");
     site.close();
     assert_eq!(engine_state(&site, 1), Some(true));
 }

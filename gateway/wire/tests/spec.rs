@@ -109,7 +109,7 @@ fn layouts_have_no_gaps_and_the_sizes_of_the_crate() {
 
 #[test]
 fn the_table_of_limits_holds_the_limits_of_the_crate() {
-    let expected: [(&str, usize); 14] = [
+    let expected: [(&str, usize); 15] = [
         ("body of a requests or answers frame, bytes", limits::MAX_FRAME_BODY as usize),
         ("body of a configuration frame, bytes", limits::MAX_CONFIGURATION_BODY as usize),
         ("body of any other frame, bytes", limits::MAX_SMALL_BODY as usize),
@@ -124,6 +124,7 @@ fn the_table_of_limits_holds_the_limits_of_the_crate() {
         ("seconds to a whole frame", limits::WHOLE_FRAME_SECONDS.into()),
         ("seconds of silence", limits::IDLE_SECONDS.into()),
         ("declines of a device in a minute", limits::MAX_DECLINES_PER_MINUTE as usize),
+        ("cancels of a device in a minute", limits::MAX_CANCELS_PER_MINUTE as usize),
     ];
     let rows = table("<!-- limits -->");
     let found: Vec<_> = rows.iter().map(|row| (row[0], row[1].parse().unwrap())).collect();
