@@ -18,6 +18,8 @@ pub enum Ending {
     Stands,
     /// Neither can be had: a person must decide; the id stays open.
     Undecided,
+    /// None yet: the request's own answer came while its cancel or a look-up was out, whose word counts.
+    Overheard,
 }
 
 /// What to do about an answer.

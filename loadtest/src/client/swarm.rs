@@ -36,6 +36,9 @@ pub trait Errands {
     /// A request's ending is known.
     fn settled(&mut self, place: usize, settled: &Settled<'_>);
 
+    /// A request's own answer, while its cancel or a look-up is out: its ending is still to come.
+    fn overheard(&mut self, _answer: &wire::Answer) {}
+
     /// A request of a terminal that its barman will wait for no longer, and what he does then. Asked after each
     /// round of a terminal until it gives none.
     fn impatient(&mut self, _place: usize) -> Option<(RequestId, Impatience)> {
@@ -86,6 +89,7 @@ impl Counts {
             Ending::Cancelled => self.cancelled += 1,
             Ending::Stands => self.stands += 1,
             Ending::Undecided => self.undecided += 1,
+            Ending::Overheard => {}
         }
     }
 }
@@ -325,6 +329,9 @@ fn take<E: Errands>(
     counts: &mut Counts,
 ) -> Result<(), ClientError> {
     let tell = |settled: &Settled<'_>| {
+        if settled.ending == Ending::Overheard {
+            return errands.overheard(&settled.answer);
+        }
         counts.note(settled.ending);
         errands.settled(place, settled);
     };

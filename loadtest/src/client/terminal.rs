@@ -440,9 +440,12 @@ impl Terminal {
         if answer.id.device() != self.device || !self.flight.answered(counter, command) {
             return Err(unasked);
         }
-        // The request's own answer after its cancel's, or while the cancel is out: the cancel's word counts.
-        let current = |slot: &&mut Slot| !slot.settled && slot.asks() == command;
-        let Some(slot) = self.flight.find(counter).filter(current) else { return Ok(()) };
+        // After its cancel's answer nothing that comes for a request counts.
+        let Some(slot) = self.flight.find(counter).filter(|slot| !slot.settled) else { return Ok(()) };
+        if slot.asks() != command {
+            overheard(slot, answer, statement, tell);
+            return Ok(());
+        }
         match judge(slot, answer, statement.is_some()) {
             Verdict::Insane(problem) => return Err(ClientError::Insane { id: answer.id, command, problem }),
             Verdict::Settle(ending) => {
@@ -474,6 +477,21 @@ impl Terminal {
             }
         }
         Ok(())
+    }
+}
+
+/// The request's own answer while its cancel or a look-up is out: the word of that counts, but what was said is said.
+fn overheard(
+    slot: &Slot,
+    answer: &Answer,
+    statement: Option<&Statement<'_>>,
+    tell: &mut impl FnMut(&Settled<'_>),
+) {
+    let (id, token, since_ns, command) = (slot.id, slot.token, slot.since_ns, slot.command);
+    let decided = matches!(answer.class, wire::Class::Applied | wire::Class::Declined);
+    if decided && answer.command == command.number() {
+        let ending = Ending::Overheard;
+        tell(&Settled { id, token, command, since_ns, ending, answer: *answer, statement });
     }
 }
 

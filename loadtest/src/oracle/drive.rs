@@ -287,6 +287,13 @@ impl Errands for Asker<'_> {
         }
     }
 
+    fn overheard(&mut self, answer: &wire::Answer) {
+        match self.log.answered(answer) {
+            Ok(()) => self.books.answered(answer),
+            Err(error) => self.fail(error),
+        }
+    }
+
     fn impatient(&mut self, place: usize) -> Option<(RequestId, Impatience)> {
         if let Some(at) = self.ripe.iter().position(|(of, ..)| *of == place) {
             let (_, id, what) = self.ripe.swap_remove(at);

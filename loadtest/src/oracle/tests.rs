@@ -219,6 +219,15 @@ fn a_cancel_that_finds_a_no_or_comes_too_late_leaves_the_request_as_it_was() {
     assert_eq!(no.balances(), BTreeMap::from([(vec![1; 7], 4_500)]));
     let burned = Books::of(&given_up(cancel(Class::Applied, Decline::Burned.number(), 9, 4_500), 4_500));
     assert_eq!(burned.contradictions(), Vec::<String>::new());
+    // The sale was told to be paid before its cancel was answered: it was taken back, or the server lost it.
+    let heard = |cancel: Answer, between| {
+        let mut entries = given_up(cancel, between);
+        entries.insert(entries.len() - 1, again(Class::Applied, 0, 7, 3_950));
+        Books::of(&entries).contradictions()
+    };
+    let gone = cancel(Class::Applied, Decline::Cancelled.number(), 9, 4_500);
+    assert_eq!(heard(gone, 3_850), Vec::<String>::new());
+    only(&heard(cancel(Class::Applied, Decline::Burned.number(), 9, 4_500), 4_500), "given up with");
     let moved = given_up(cancel(Class::Applied, Decline::Burned.number(), 9, 4_500), 3_850);
     assert!(!Books::of(&moved).contradictions().is_empty(), "a burned sale was never in a balance");
 }

@@ -310,7 +310,8 @@ fn invalid_reasons(lane: &RunLane, counts: &Counts, lag: &Histogram<u64>) -> Vec
     let (declines, refusals) =
         (counts.of_class(DECLINED), counts.of_class(REFUSED) + counts.of_class(UNKNOWN));
     if lane.facts.declines_planned {
-        reasons.extend(pacing::invalid_reasons(lag, refusals, counts.total()));
+        let unplanned = if lane.facts.refusals_planned { 0 } else { refusals };
+        reasons.extend(pacing::invalid_reasons(lag, unplanned, counts.total()));
         return reasons;
     }
     if lane.facts.load_beside {

@@ -37,12 +37,15 @@ pub(super) struct Bench {
     pub(super) server: Fake,
     pub(super) now: u64,
     ends: BTreeMap<RequestId, End>,
+    /// Answers to requests whose cancels or look-ups were out.
+    overheard: Vec<(RequestId, Class)>,
     pub(super) out: Vec<u8>,
 }
 
 impl Bench {
     pub(super) fn new(terminal: Terminal) -> Self {
-        Self { terminal, server: Fake::new(), now: 0, ends: BTreeMap::new(), out: vec![] }
+        let (ends, overheard) = (BTreeMap::new(), vec![]);
+        Self { terminal, server: Fake::new(), now: 0, ends, overheard, out: vec![] }
     }
 
     fn online(terminal: Terminal) -> Self {
@@ -63,8 +66,11 @@ impl Bench {
     }
 
     pub(super) fn hear(&mut self, bytes: &[u8]) -> Result<usize, ClientError> {
-        let ends = &mut self.ends;
+        let (ends, overheard) = (&mut self.ends, &mut self.overheard);
         let tell = |settled: &Settled<'_>| {
+            if settled.ending == Ending::Overheard {
+                return overheard.push((settled.id, settled.answer.class));
+            }
             let end = (settled.ending, settled.answer.class, settled.answer.code);
             assert_eq!(ends.insert(settled.id, end), None, "{} settled twice", settled.id);
             assert_eq!(settled.token, 77);
@@ -240,6 +246,8 @@ fn the_requests_own_answer_does_not_count_once_its_cancel_is_out() {
     bench.round(Mood::Answer);
     assert_eq!(bench.ends[&id].0, Ending::Cancelled);
     assert_eq!((bench.terminal.owed(), bench.terminal.undecided()), (0, 0));
+    // But it was said: a server that loses it after that must not pass for one that never had it.
+    assert_eq!(bench.overheard, [(id, Class::Applied)]);
 }
 
 #[test]
