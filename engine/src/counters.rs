@@ -41,6 +41,8 @@ pub struct Counters {
     pub stopped: u64,
     /// Actors quarantined.
     pub quarantined: u64,
+    /// Timers, and versions to be told, that panicked too often: passed over until the next start.
+    pub given_up: u64,
     /// Records fetched as evidence.
     pub fetched: u64,
     /// Requests sent on from a tag to its wallet, or back.
@@ -99,6 +101,7 @@ impl Counters {
             (&mut self.rebuilds, other.rebuilds),
             (&mut self.stopped, other.stopped),
             (&mut self.quarantined, other.quarantined),
+            (&mut self.given_up, other.given_up),
             (&mut self.fetched, other.fetched),
             (&mut self.sent_on, other.sent_on),
             (&mut self.taken, other.taken),

@@ -71,7 +71,7 @@ pub const fn room_for(shards: usize) -> u64 {
     shards as u64 * 2 * (MAX_PAYLOAD as u64 + 8 * 1024) + CONTROL_ROOM
 }
 
-/// Timers of one shard whose panics are remembered; each has cost a rebuild.
+/// Timers of one shard whose panics are remembered. Beyond so many it is the build that is broken.
 pub const BROKEN_TIMERS: usize = 1_024;
 
 /// Panics of one actor after which it is quarantined by name.

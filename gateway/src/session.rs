@@ -202,8 +202,8 @@ fn take(
     // Reads leave no record: a throttled device may still see what became of its requests.
     let writes = !matches!(view.command(), wire::Command::Balance | wire::Command::Lookup);
     let gives_up = view.command() == wire::Command::Cancel;
-    let too_often = gives_up.then(|| member.gives_up(limits.cancels_per_minute, desk.clock.mono)).flatten();
-    let throttle = throttle.filter(|_| writes).or(too_often);
+    let too_often = || member.gives_up_too_often(limits.cancels_per_minute, desk.clock.mono);
+    let throttle = throttle.filter(|_| writes).or_else(|| gives_up.then(too_often).flatten());
     if let Some(come_back) = throttle.or(full.then_some(BUSY_RETRY_MS)) {
         desk.counts.busy += 1;
         return Err(wire::Answer::busy(id, command, come_back));
@@ -213,6 +213,9 @@ fn take(
     let wait = u64::from(view.wait_ms()) * 1_000;
     let deadline = (wait > 0).then(|| Mono(desk.clock.mono.0.saturating_add(wait)));
     desk.jobs.push(Job { reply: desk.reply, deadline, lane, ways: 0, request });
+    if gives_up {
+        member.gave_up(desk.clock.mono);
+    }
     desk.counts.requests += 1;
     *in_flight += 1;
     *desk.in_flight += 1;

@@ -127,11 +127,15 @@ impl Member {
         self.seen.declines.add(count, now);
     }
 
-    /// The device gives one request up. Milliseconds until it may, if it has given up more than `limit` in this
-    /// minute: each id that is closed without a request is kept for ever.
-    pub(crate) fn gives_up(&self, limit: u32, now: Mono) -> Option<u32> {
+    /// The device gives one request up.
+    pub(crate) fn gave_up(&self, now: Mono) {
         self.seen.cancels.add(1, now);
-        self.seen.cancels.over(limit, now)
+    }
+
+    /// Milliseconds until the device may give up a request, if it has given up `limit` in this minute: each id that
+    /// is closed without a request is kept for ever.
+    pub(crate) fn gives_up_too_often(&self, limit: u32, now: Mono) -> Option<u32> {
+        self.seen.cancels.over(limit.saturating_sub(1), now)
     }
 
     /// Milliseconds until the device may write again, if it has had more declines than `limit` in
@@ -183,8 +187,11 @@ mod tests {
         let standing = one_device();
         let member = standing.member(7).unwrap();
         let at = |seconds: u64| Mono(seconds * SECOND);
-        let given_up = (0..1_000).filter(|_| member.gives_up(600, at(90)).is_none()).count();
-        assert_eq!((given_up, member.gives_up(600, at(90))), (600, Some(30_000)));
-        assert_eq!((member.gives_up(600, at(120)), member.busy_for(0, at(120))), (None, None));
+        for _ in 0..600 {
+            assert_eq!(member.gives_up_too_often(600, at(90)), None);
+            member.gave_up(at(90));
+        }
+        assert_eq!(member.gives_up_too_often(600, at(90)), Some(30_000));
+        assert_eq!((member.gives_up_too_often(600, at(120)), member.busy_for(0, at(90))), (None, None));
     }
 }

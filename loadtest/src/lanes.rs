@@ -91,7 +91,7 @@ impl LaneName {
             values: BTreeMap::new(),
             invalid: Vec::new(),
             declines_planned: false,
-            refusals_planned: false,
+            busy_planned: false,
             load_beside: false,
         }
     }

@@ -77,9 +77,9 @@ pub struct LaneFacts {
     pub invalid: Vec<String>,
     /// Declines are part of the plan, so they don't make the lane invalid.
     pub declines_planned: bool,
-    /// So are refusals: the load waits out `busy`, and its figure counts only what was taken.
+    /// So is `busy`: the load waits it out, and its figure counts only what was taken.
     #[serde(default)]
-    pub refusals_planned: bool,
+    pub busy_planned: bool,
     /// The load stands beside the figure, which is none of its latencies: it must keep its rate, not the moment of
     /// each request.
     #[serde(default)]

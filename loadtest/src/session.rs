@@ -316,7 +316,7 @@ impl<'a> Session<'a> {
                 format!("{DESKS} desks, frames of {}, {} in flight each", PREPARE_FRAME.0, PREPARE_FRAME.1);
             let mut facts = name.facts(&what, &measured);
             // `busy` is an answer that the preparation expects and waits out.
-            (facts.declines_planned, facts.refusals_planned) = (true, true);
+            (facts.declines_planned, facts.busy_planned) = (true, true);
             self.bench.log.lane(&facts, &measured.intervals)?;
             if done != self.wallets.len() {
                 return Err(LoadError::Server(format!(

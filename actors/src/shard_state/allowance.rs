@@ -132,8 +132,8 @@ impl ShardState {
 
     /// Whether a record of a wallet that has no allowance says something of one all the same.
     pub(super) fn concerns_allowance(&self, record: &Record) -> bool {
-        let back = || takes_back(record).and_then(|position| self.allowances.spent(position));
-        matches!(record.body, Body::AllowanceSet { .. }) || back().is_some()
+        let back = || takes_back(record).is_some_and(|position| self.allowances.has_spent(position));
+        matches!(record.body, Body::AllowanceSet { .. }) || back()
     }
 
     /// What a record does to allowances.
@@ -172,8 +172,11 @@ impl ShardState {
             _ => {}
         }
         if let Some(child) = wallet {
-            if let Some(spent) = takes_back(record).and_then(|position| self.allowances.spent(position)) {
-                self.put_back(child, spent);
+            if let Some(position) = takes_back(record) {
+                let void = matches!(record.body, Body::Voided { .. }).then_some(number);
+                if let Some(spent) = self.allowances.unspend(position, void) {
+                    self.put_back(child, spent);
+                }
             }
             self.spend_allowance(child);
             self.note_spent(number, record, before);
@@ -181,22 +184,19 @@ impl ShardState {
         }
     }
 
-    /// What a sale had taken of an allowance, or a void put back, is as it was before.
+    /// What a sale had taken of an allowance, or a message along, is the parent's again.
     fn put_back(&mut self, child: WalletNumber, spent: Spent) {
         let Some(slot) = self.slots.find(child) else { return };
+        let Spent { parent, amount } = spent;
         match self.allowances.kept_mut(child) {
-            Some(kept) if kept.parent == spent.parent => {
-                kept.left = kept.left.saturating_add(spent.amount).max(0);
-            }
+            Some(kept) if kept.parent == parent => kept.left = kept.left.saturating_add(amount),
             // It came to have another giver: whose it was is not asked any more.
             Some(_) => return,
-            None if spent.amount > 0 => {
-                let (parent, left) = (spent.parent, spent.amount);
-                let kept = Kept { parent, target: 0, mark: 0, left, asked: false, timer: None };
+            None => {
+                let kept = Kept { parent, target: 0, mark: 0, left: amount, asked: false, timer: None };
                 self.allowances.keep(child, kept);
                 self.slots.at_mut(slot).set_allowance(true);
             }
-            None => return,
         }
         let ended = self.allowances.kept(child).is_some_and(|kept| !kept.is_active());
         if ended || self.is_closed() {
@@ -204,25 +204,33 @@ impl ShardState {
         }
     }
 
-    /// Notes how much of an allowance a record took that may be taken back.
+    /// Notes how much of an allowance a record took that may be taken back or come back.
     fn note_spent(&mut self, number: RecordNumber, record: &Record, before: Option<Kept>) {
-        let Some(child) = record.envelope.wallet else { return };
-        let after = self.allowances.kept(child);
-        let Some(parent) = before.as_ref().or(after).map(|kept| kept.parent) else { return };
-        let left =
-            |kept: Option<&Kept>| kept.filter(|kept| kept.parent == parent).map_or(0, |kept| kept.left);
-        let spent = Spent { parent, amount: left(before.as_ref()) - left(after) };
-        match &record.body {
-            _ if spent.amount == 0 || record.decline.is_some() => {}
-            Body::Purchased { .. } | Body::Captured { .. } | Body::Voided { .. } => {
-                self.allowances.spend(number, spent);
-            }
-            Body::TransferSent { .. } => {
+        let sale = match &record.body {
+            _ if record.decline.is_some() => return,
+            Body::Purchased { .. } | Body::Captured { .. } => Some(number),
+            // A void that is taken back: its sale takes the money again, of whatever there is by now.
+            Body::Cancelled { position } => match self.allowances.stands_again(*position) {
+                None => return,
+                sale => sale,
+            },
+            Body::TransferSent { .. }
+            | Body::AllowanceSet { .. }
+            | Body::Delivered { message: Message::AllowanceAsked { .. } } => None,
+            _ => return,
+        };
+        let Some(before) = before else { return };
+        let after = record.envelope.wallet.and_then(|child| self.allowances.kept(child));
+        let left = after.filter(|after| after.parent == before.parent).map_or(0, |after| after.left);
+        let spent = Spent { parent: before.parent, amount: before.left.saturating_sub(left) };
+        match sale {
+            _ if spent.amount <= 0 => {}
+            Some(sale) => self.allowances.spend(sale, spent),
+            None => {
                 for sent in record.envelope.mail.iter().flat_map(|mail| &mail.sent) {
                     self.allowances.send(sent.to, sent.number, spent);
                 }
             }
-            _ => {}
         }
     }
 
@@ -237,14 +245,13 @@ impl ShardState {
                 if taken { self.set_kept(&set) } else { self.answered(&set) }
             }
             Message::Returned { number, why, message } => match &**message {
-                // Its own message came back: the child never had it. A filling leaves it as it is.
-                Message::Allowance { parent, child, .. }
-                    if self
-                        .allowances
-                        .given(*parent, *child)
-                        .is_some_and(|given| given.message == *number) =>
-                {
-                    self.allowances.give_no_more(*parent, *child);
+                Message::Allowance { parent, child, .. } => {
+                    // Its own message came back: the child never had it. A filling leaves it as it is.
+                    let given = self.allowances.given(*parent, *child);
+                    if given.is_some_and(|given| given.message == *number) {
+                        self.allowances.give_no_more(*parent, *child);
+                    }
+                    self.kept_again(record, *number);
                 }
                 Message::AllowanceAsked { child, parent, .. } => self.not_filled(*child, *parent, *why),
                 Message::Transfer { .. } => self.kept_again(record, *number),
@@ -264,7 +271,7 @@ impl ShardState {
         }
     }
 
-    /// A transfer came back: what it had taken of an allowance is the parent's still.
+    /// Money came back: what it had taken of an allowance is the parent's still.
     fn kept_again(&mut self, record: &Record, number: u64) {
         let from = record.envelope.mail.as_ref().and_then(|mail| mail.taken).map(|taken| taken.from);
         let spent = from.and_then(|from| self.allowances.came_back(from, number));
@@ -297,8 +304,9 @@ impl ShardState {
         if let Some(timer) = known.and_then(|kept| kept.timer) {
             self.timers.stop(timer);
         }
-        // Money for one that is active answers what was asked; the first filling of a new one does not.
-        let answer = same.is_some_and(|kept| kept.is_active()) && set.amount > 0;
+        // Money for one that is active answers what was asked; the first filling of a new one does not. One that
+        // the festival's end ended here alone is active to its giver, and nobody asks for more.
+        let answer = same.is_some_and(|kept| kept.is_active() || self.is_closed()) && set.amount > 0;
         let kept = Kept {
             parent: set.parent,
             target: set.target,

@@ -92,13 +92,16 @@ impl ShardState {
             }
             put(hasher, kept.timer.map_or(0, |timer| timer.number));
         }
-        let (spent, sent) = self.allowances.all_spent();
-        for (position, spent) in spent {
+        for (position, spent) in self.allowances.all_spent() {
             for value in [position.0, spent.parent.get(), spent.amount.cast_unsigned()] {
                 put(hasher, value);
             }
         }
-        for ((to, number), spent) in sent {
+        for (void, sale) in self.allowances.all_voids() {
+            put(hasher, void.0);
+            put(hasher, sale.0);
+        }
+        for ((to, number), spent) in self.allowances.all_sent() {
             for value in [to.0.into(), number, spent.parent.get(), spent.amount.cast_unsigned()] {
                 put(hasher, value);
             }

@@ -54,14 +54,6 @@ impl ShardState {
         }
     }
 
-    /// Whose timer it is: if deciding it panics, this actor met a defect.
-    pub fn timer_of(&self, timer: Timer) -> Option<WalletNumber> {
-        match *self.timers.task(timer)? {
-            Task::Expire { wallet, .. } => Some(wallet),
-            Task::GiveBack { child } => Some(child),
-        }
-    }
-
     /// All that was held goes back to its purses: whatever the cap, blocked or not.
     fn expire(&self, at: At, wallet: WalletNumber, hold: RequestId) -> Option<Record> {
         let currency = self.adopted()?.festival.currency;

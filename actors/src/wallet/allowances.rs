@@ -47,8 +47,8 @@ impl Kept {
     }
 }
 
-/// What a record took of what was left of an allowance; below 0 what it put back. Whoever takes the record back
-/// puts that back: the parent's money must not become the child's by a sale that never was.
+/// What a record took of what was left of an allowance. Whoever takes the record back puts that back: the
+/// parent's money must not become the child's by a sale that never was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Spent {
     /// Whose money it was.
@@ -63,9 +63,11 @@ pub(crate) struct Allowances {
     /// By parent and child.
     given: BTreeMap<(u64, u64), Given>,
     kept: Table<WalletNumber, Kept>,
-    /// Of the records that may be taken back.
+    /// By the sales that stand.
     spent: Table<RecordNumber, Spent>,
-    /// Of the transfers that may come back: to which shard, and as which message.
+    /// Voids that may be taken back themselves, and their sales.
+    voids: Table<RecordNumber, RecordNumber>,
+    /// By the messages that took money along: to which shard, and which.
     sent: Table<(ShardId, u64), Spent>,
 }
 
@@ -105,14 +107,27 @@ impl Allowances {
         self.kept.remove(&child)
     }
 
-    /// What the record at `position` took.
-    pub(crate) fn spent(&self, position: RecordNumber) -> Option<Spent> {
-        self.spent.get(&position).copied()
+    /// Whether the sale at `position` took anything.
+    pub(crate) fn has_spent(&self, position: RecordNumber) -> bool {
+        self.spent.contains_key(&position)
     }
 
-    /// The record at `position` took so much.
+    /// The sale at `position` took so much.
     pub(crate) fn spend(&mut self, position: RecordNumber, spent: Spent) {
         self.spent.insert(position, spent);
+    }
+
+    /// The sale at `position` is taken back, by `void` if that is a void; what it had taken.
+    pub(crate) fn unspend(&mut self, position: RecordNumber, void: Option<RecordNumber>) -> Option<Spent> {
+        if let Some(void) = void {
+            self.voids.insert(void, position);
+        }
+        self.spent.remove(&position)
+    }
+
+    /// The sale that the void at `position` took back, which stands again.
+    pub(crate) fn stands_again(&mut self, position: RecordNumber) -> Option<RecordNumber> {
+        self.voids.remove(&position)
     }
 
     /// A message took so much along.
@@ -125,13 +140,25 @@ impl Allowances {
         self.sent.remove(&(from, number))
     }
 
-    /// What records took, by rising position, and messages, by rising shard and number.
-    pub(crate) fn all_spent(&self) -> (Vec<(RecordNumber, Spent)>, Vec<((ShardId, u64), Spent)>) {
-        let mut spent: Vec<_> = self.spent.iter().map(|(position, spent)| (*position, *spent)).collect();
-        let mut sent: Vec<_> = self.sent.iter().map(|(message, spent)| (*message, *spent)).collect();
-        spent.sort_unstable_by_key(|(position, _)| *position);
-        sent.sort_unstable_by_key(|(message, _)| *message);
-        (spent, sent)
+    /// What sales took, by rising position.
+    pub(crate) fn all_spent(&self) -> Vec<(RecordNumber, Spent)> {
+        let mut all: Vec<_> = self.spent.iter().map(|(position, spent)| (*position, *spent)).collect();
+        all.sort_unstable_by_key(|(position, _)| *position);
+        all
+    }
+
+    /// Voids and their sales, by rising position of the void.
+    pub(crate) fn all_voids(&self) -> Vec<(RecordNumber, RecordNumber)> {
+        let mut all: Vec<_> = self.voids.iter().map(|(void, sale)| (*void, *sale)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// What messages took along, by rising shard and number.
+    pub(crate) fn all_sent(&self) -> Vec<((ShardId, u64), Spent)> {
+        let mut all: Vec<_> = self.sent.iter().map(|(message, spent)| (*message, *spent)).collect();
+        all.sort_unstable_by_key(|(message, _)| *message);
+        all
     }
 
     /// What is given, by rising numbers of parent and child.

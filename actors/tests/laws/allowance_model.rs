@@ -52,35 +52,46 @@ impl Naive {
         }
     }
 
-    /// A record that took so much of its parent's money is taken back.
-    fn was_not_spent(&mut self, spent: Option<&(u64, i64)>) {
-        let Some(&(parent, amount)) = spent.filter(|(parent, _)| *parent != 0) else { return };
+    /// What took so much of its parent's money is taken back, or came back.
+    fn was_not_spent(&mut self, spent: Option<(u64, i64)>) {
+        let Some((parent, amount)) = spent else { return };
         if self.parent == parent {
-            self.left = (self.left + amount).max(0);
-        } else if self.parent == 0 && amount > 0 {
+            self.left += amount;
+        } else if self.parent == 0 {
             *self = Self { parent, left: amount, ..Self::default() };
         }
     }
 }
 
-/// What records and messages took of whose money.
+/// What sales that stand, and messages, took of whose money; and which sale each void took back.
 #[derive(Default)]
 struct Spent {
-    by_record: BTreeMap<u64, (u64, i64)>,
+    by_sale: BTreeMap<u64, (u64, i64)>,
     by_message: BTreeMap<u64, (u64, i64)>,
+    voids: BTreeMap<u64, u64>,
 }
 
 impl Spent {
+    /// The sale at `position` is taken back by the record `number`.
+    fn taken_back(&mut self, position: u64, number: u64) -> Option<(u64, i64)> {
+        self.voids.insert(number, position);
+        self.by_sale.remove(&position)
+    }
+
     fn note(&mut self, number: u64, record: &Record, was: &Naive, now: &Naive) {
-        let parent = if was.parent == 0 { now.parent } else { was.parent };
-        let left = |naive: &Naive| if naive.parent == parent { naive.left } else { 0 };
-        let took = (parent, left(was) - left(now));
+        let left = if now.parent == was.parent { now.left } else { 0 };
+        let took = (was.parent, was.left - left);
         match &record.body {
-            _ if record.decline.is_some() => {}
-            Body::Purchased { .. } | Body::Voided { .. } => {
-                self.by_record.insert(number, took);
+            _ if record.decline.is_some() || was.parent == 0 || took.1 <= 0 => {}
+            Body::Purchased { .. } => {
+                self.by_sale.insert(number, took);
             }
-            Body::TransferSent { .. } => {
+            Body::Cancelled { position } => {
+                self.by_sale.extend(self.voids.get(&position.0).map(|sale| (*sale, took)));
+            }
+            Body::TransferSent { .. }
+            | Body::AllowanceSet { .. }
+            | Body::Delivered { message: Message::AllowanceAsked { .. } } => {
                 self.by_message.extend(sent(record).map(|sent| (sent.number, took)));
             }
             _ => {}
@@ -120,7 +131,7 @@ pub(crate) fn check_asking(history: &[Record]) {
         let was = *now;
         match &record.body {
             Body::Voided { position: Some(position), .. } | Body::Cancelled { position } if done => {
-                now.was_not_spent(spent.by_record.get(&position.0));
+                now.was_not_spent(spent.taken_back(position.0, number));
             }
             Body::Purchased { .. } => now.buys(record, has[0] + has[1]),
             Body::AllowanceReturned { parent, amount } => {
@@ -147,8 +158,8 @@ pub(crate) fn check_asking(history: &[Record]) {
                         now.target = 0;
                     }
                 }
-                Message::Transfer { .. } if has[0] > before => {
-                    now.was_not_spent(spent.by_message.remove(number).as_ref());
+                Message::Transfer { .. } | Message::Allowance { .. } if has[0] > before => {
+                    now.was_not_spent(spent.by_message.remove(number));
                 }
                 _ => {}
             },

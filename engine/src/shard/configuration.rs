@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actors::festival::{Festival, Standing};
-use ledger::ids::{Office, RecordNumber, Version};
+use ledger::ids::{RecordNumber, Version};
 use ledger::record::{Body, Message, Record};
 
 use super::{Phase, Shard, Step};
@@ -107,14 +107,11 @@ impl Shard {
         if catch_unwind(AssertUnwindSafe(|| self.tell_versions(step))).is_ok() {
             return;
         }
+        // Its office is not to blame, and must be able to adopt another version.
         step.counters.panics += 1;
         self.telling_panics += 1;
+        step.counters.given_up += u64::from(self.telling_panics == PANICS_TO_QUARANTINE);
         self.versions.telling = false;
-        // Its office is counted as an actor whose command panicked, so that somebody hears of it.
-        if let Some(adopted) = self.state.as_ref().and_then(|state| state.adopted()) {
-            let office = Office::Festival(adopted.festival.id).number();
-            self.offenders.panicked(office, step.clock.mono);
-        }
         if self.phase == Phase::Applying {
             self.harmed(step);
         }

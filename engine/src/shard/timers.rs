@@ -33,11 +33,14 @@ impl Alarm {
 pub(super) struct Broken(BTreeMap<u64, u32>);
 
 impl Broken {
-    fn panicked(&mut self, timer: Timer) {
+    /// Whether that was once too often.
+    fn panicked(&mut self, timer: Timer) -> bool {
         if self.0.len() >= BROKEN_TIMERS {
             self.0.clear();
         }
-        *self.0.entry(timer.number).or_default() += 1;
+        let panics = self.0.entry(timer.number).or_default();
+        *panics += 1;
+        *panics == PANICS_TO_QUARANTINE
     }
 
     fn passes_over(&self, timer: Timer) -> bool {
@@ -75,13 +78,10 @@ impl Shard {
         }
     }
 
-    /// Its actor is counted as one whose command panicked, so that somebody hears its name.
-    fn timer_panicked(&mut self, step: &Step<'_>) {
+    /// Its actor is not to blame: what it holds stays held, and it may do all else.
+    fn timer_panicked(&mut self, step: &mut Step<'_>) {
         let Alarm::Behind(timer) = self.alarm else { return };
-        self.broken_timers.panicked(timer);
-        if let Some(actor) = self.state.as_ref().and_then(|state| state.timer_of(timer)) {
-            self.offenders.panicked(actor, step.clock.mono);
-        }
+        step.counters.given_up += u64::from(self.broken_timers.panicked(timer));
     }
 
     fn next_timer(&mut self, step: &mut Step<'_>) {

@@ -110,6 +110,7 @@ fn decisions(out: &mut DescriptorEncoder<'_>, engine: &Counters) -> fmt::Result 
         ("panics", "Panics caught in the shards' steps", engine.panics),
         ("rebuilds", "Shards dropped and rebuilt", engine.rebuilds),
         ("quarantined", "Actors quarantined", engine.quarantined),
+        ("given_up", "Timers and tellings of a version passed over for their panics", engine.given_up),
         ("evidence", "Records fetched as evidence", engine.fetched),
         ("requests_sent_on", "Requests sent on from a tag to its wallet, or back", engine.sent_on),
         ("messages_taken", "Messages taken from other shards", engine.taken),

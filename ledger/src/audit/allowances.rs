@@ -19,14 +19,16 @@ struct Kept {
     parent: WalletNumber,
     active: bool,
     asked: bool,
-    /// Given and not gone back.
-    given: i128,
+    /// It gave back what was left before its giver said that it ends: the festival closed.
+    gave_back: bool,
 }
 
 /// All allowances, by both their ends.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Allowances {
     kept: Table<u64, Kept>,
+    /// Given and not gone back, by who has it and who gave it.
+    sums: Table<(u64, u64), i128>,
     /// By who gives and who has it: the number of the message that set it.
     given: BTreeMap<(u64, u64), u64>,
 }
@@ -84,10 +86,7 @@ impl Allowances {
             Message::Returned { number, why, message } => match &**message {
                 // It did not go back after all: the wallet that gave it back has it again.
                 Message::Allowance { child: giver, amount, .. } if message.gives_back() => {
-                    let kept = self.kept.get_mut(&wallet.get()).filter(|kept| kept.parent == *giver);
-                    if let Some(kept) = kept {
-                        kept.given += i128::from(*amount);
-                    }
+                    self.add(wallet, *giver, i128::from(*amount));
                 }
                 Message::Allowance { parent, child, .. } => {
                     let key = (parent.get(), child.get());
@@ -118,7 +117,7 @@ impl Allowances {
         taken: bool,
         found: &mut Found<'_>,
     ) {
-        let fresh = Kept { parent, active: false, asked: false, given: 0 };
+        let fresh = Kept { parent, active: false, asked: false, gave_back: false };
         let known = self.kept.get(&child.get()).copied();
         if taken && target > 0 && known.is_some_and(|kept| kept.active && kept.parent != parent) {
             found.say(Rule::Allowance, || format!("a second allowance for {child}"));
@@ -129,24 +128,31 @@ impl Allowances {
             return;
         }
         let mut kept = own.unwrap_or(fresh);
-        if amount > 0 && kept.active {
+        if amount > 0 && (kept.active || kept.gave_back) {
             kept.asked = false;
         }
         if taken {
-            kept.active = target > 0;
-            kept.given += i128::from(amount);
+            (kept.active, kept.gave_back) = (target > 0, false);
+            self.add(child, parent, i128::from(amount));
         }
         self.kept.insert(child.get(), kept);
     }
 
+    /// `child` has so much more of what `parent` gave.
+    fn add(&mut self, child: WalletNumber, parent: WalletNumber, amount: i128) {
+        let key = (child.get(), parent.get());
+        let sum = self.sums.get(&key).copied().unwrap_or(0);
+        self.sums.insert(key, sum + amount);
+    }
+
     fn gone_back(&mut self, child: WalletNumber, parent: WalletNumber, amount: i64, found: &mut Found<'_>) {
-        let kept = self.kept.get_mut(&child.get()).filter(|kept| kept.parent == parent);
-        let given = kept.as_ref().map_or(0, |kept| kept.given);
+        let given = self.sums.get(&(child.get(), parent.get())).copied().unwrap_or(0);
         if i128::from(amount) > given {
             found.say(Rule::Allowance, || format!("{amount} go back to {parent}, who had given {given}"));
         }
-        if let Some(kept) = kept {
-            (kept.given, kept.active) = (given - i128::from(amount), false);
+        self.add(child, parent, -i128::from(amount));
+        if let Some(kept) = self.kept.get_mut(&child.get()).filter(|kept| kept.parent == parent) {
+            (kept.active, kept.gave_back) = (false, true);
         }
     }
 }

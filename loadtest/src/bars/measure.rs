@@ -332,7 +332,7 @@ impl<'a> Work<'a, '_> {
             let SentOff { measured, transfers, settled_ns, writes, channel_bytes } = sent;
             let mut facts: LaneFacts = name.facts(&format!("transfers, {}", shape.words()), &measured);
             // `busy` is what a full channel says; only what was taken is counted.
-            (facts.declines_planned, facts.refusals_planned) = (true, true);
+            (facts.declines_planned, facts.busy_planned) = (true, true);
             facts.values = values([("transfers", transfers), ("channel_bytes", channel_bytes)]);
             let settled = to_f64(settled_ns.saturating_sub(measured.began_ns)) / to_f64(SECOND_NS);
             facts.values.insert("settled_seconds".to_owned(), settled);

@@ -48,7 +48,7 @@ pub(crate) fn lane(name: &str, part: &str, role: Role, run: u32) -> LaneFacts {
         values: BTreeMap::from([("rss_bytes".to_owned(), 4096.0)]),
         invalid: Vec::new(),
         declines_planned: false,
-        refusals_planned: false,
+        busy_planned: false,
         load_beside: false,
     }
 }

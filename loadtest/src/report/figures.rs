@@ -310,8 +310,9 @@ fn invalid_reasons(lane: &RunLane, counts: &Counts, lag: &Histogram<u64>) -> Vec
     let (declines, refusals) =
         (counts.of_class(DECLINED), counts.of_class(REFUSED) + counts.of_class(UNKNOWN));
     if lane.facts.declines_planned {
-        let unplanned = if lane.facts.refusals_planned { 0 } else { refusals };
-        reasons.extend(pacing::invalid_reasons(lag, unplanned, counts.total()));
+        let busy = counts.of(REFUSED, wire::Refusal::Busy.number());
+        let planned = if lane.facts.busy_planned { busy } else { 0 };
+        reasons.extend(pacing::invalid_reasons(lag, refusals - planned, counts.total()));
         return reasons;
     }
     if lane.facts.load_beside {

@@ -126,8 +126,8 @@ pub struct Shared {
     pub(super) lookups: Lookups,
     inboxes: Mutex<Vec<Arc<Inbox>>>,
     room: AtomicU64,
-    /// Sure room that the segments made ahead are to have.
-    ahead: AtomicU64,
+    /// Sure room that there is to be at any time; see [`super::log::Log::want_room`].
+    wanted: AtomicU64,
     /// Slow flushes since the last fast one.
     pub(super) slow_in_a_row: AtomicU64,
     pub(super) counters: Counters,
@@ -153,7 +153,7 @@ impl Shared {
         let shared = Self {
             lookups: Lookups::new(parts.config.lookups),
             disk: parts.disk,
-            ahead: AtomicU64::new(parts.config.ahead_bytes),
+            wanted: AtomicU64::new(0),
             config: parts.config,
             writer: Mutex::new(parts.writer),
             maker: Mutex::new(parts.maker),
@@ -255,12 +255,14 @@ impl Shared {
 
     /// See [`super::log::Log::want_room`].
     pub(super) fn want_room(&self, bytes: u64) {
-        self.ahead.fetch_max(bytes.saturating_add(self.kept()), Ordering::Relaxed);
+        self.wanted.fetch_max(bytes.saturating_add(self.kept()), Ordering::Relaxed);
     }
 
-    /// Sure room that the segments made ahead are to have.
-    pub(super) fn ahead(&self) -> u64 {
-        self.ahead.load(Ordering::Relaxed)
+    /// Whether less room is left than is wanted and one segment more: that much is used up while the next is made.
+    pub(super) fn is_short_of_room(&self, queue: &Queue) -> bool {
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        let left = queue.current_room + queue.ready_room();
+        wanted > 0 && left < wanted.saturating_add(self.config.segment_bytes)
     }
 
     /// Wakes the worker.

@@ -93,7 +93,8 @@ impl Maker {
 impl Shared {
     /// Whether the segments made ahead are too few.
     fn short_of_segments(&self, queue: &Queue) -> bool {
-        queue.ended.is_none() && (queue.ready.is_empty() || queue.ready_room() < self.ahead())
+        let too_few = queue.ready.is_empty() || queue.ready_room() < self.config.ahead_bytes;
+        queue.ended.is_none() && (too_few || self.is_short_of_room(queue))
     }
 
     /// Whether there is something for the worker that nobody will call it for.
@@ -133,7 +134,7 @@ impl Shared {
     fn is_behind(&self) -> bool {
         let maker = self.maker.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = self.queue();
-        queue.ready.is_empty()
+        self.short_of_segments(&queue)
             && maker.done() < (queue.current_used * 2).min(256)
             && self.now() >= maker.retry_at
     }
