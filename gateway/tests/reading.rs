@@ -172,7 +172,7 @@ fn what_a_running_server_has_not_marked_yet_is_not_called_never_seen() {
     // The guest at the service desk was told that her payment of a moment ago did not exist.
     let mut site = Site::new();
     let sale = evening(&mut site);
-    let nothing = |site: &Site| explained(site, RequestId::new(1 << 40 | 9_999).unwrap()).1;
+    let nothing = |site: &Site| explained(site, RequestId::new(1 << 40 | 0xffff).unwrap()).1;
     site.close();
     assert!(nothing(&site).contains("it was never seen, or refused"));
     site.open();

@@ -187,7 +187,9 @@ fn a_hold_moves_money_within_its_own_wallet_one_way() {
             |ledger| {
                 let mut record = held(20, 1_000, 0);
                 let mut postings = record.entry.postings().to_vec();
-                postings.iter_mut().for_each(|posting| posting.minor = posting.minor.max(-500));
+                for posting in &mut postings {
+                    posting.minor = posting.minor.max(-500);
+                }
                 postings.push(posting(AccountKind::WalletBonus, GUEST, -500));
                 record.entry = Entry::new(postings).unwrap();
                 let Body::Held { amount, .. } = &mut record.body else { panic!() };

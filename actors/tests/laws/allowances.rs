@@ -79,6 +79,9 @@ fn family() -> World {
     world
 }
 
+/// What happens to an allowance, given how it is ended and how its child buys.
+type Case = (&'static str, fn(&mut World, &dyn Fn(&mut World), &dyn Fn(&mut World, u64, u16)));
+
 /// Band 1 gives band 2 an allowance of 20.00.
 fn given_twenty(world: &mut World) {
     assert_eq!(world.tap(world::DESK, 6, 1, world::allow(2, 2_000, 700)), APPLIED);
@@ -326,7 +329,6 @@ fn what_was_not_spent_after_all_is_the_parents_still() {
         assert_eq!(world.tap(world::DESK, 7, 1, world::allow(2, 0, 0)), APPLIED);
         settle(world);
     };
-    type Case = (&'static str, fn(&mut World, &dyn Fn(&mut World), &dyn Fn(&mut World, u64, u16)));
     let cases: [Case; 7] = [
         ("cancelled", |world, end, sell| {
             sell(world, 1, 5);

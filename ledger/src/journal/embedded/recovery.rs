@@ -291,8 +291,8 @@ impl<'a, 'v> Scan<'a, 'v> {
 /// start needs.
 fn sweep_out(disk: &dyn Disk) -> io::Result<()> {
     let names = disk.list()?;
-    let left = names.iter().filter(|name| [MAKING_NAME, TORN_MAKING].contains(&name.as_str()));
-    left.map(|name| disk.remove(name)).collect()
+    let mut left = names.iter().filter(|name| [MAKING_NAME, TORN_MAKING].contains(&name.as_str()));
+    left.try_for_each(|name| disk.remove(name))
 }
 
 /// Copies what is about to be cut to a file of its own; gives its name.
