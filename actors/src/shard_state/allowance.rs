@@ -136,8 +136,13 @@ impl ShardState {
         matches!(record.body, Body::AllowanceSet { .. }) || back()
     }
 
-    /// What a record does to allowances.
-    pub(super) fn apply_allowance(&mut self, number: RecordNumber, record: &Record) {
+    /// What a record does to allowances. `stands_again`: the sale whose void it takes back.
+    pub(super) fn apply_allowance(
+        &mut self,
+        number: RecordNumber,
+        record: &Record,
+        stands_again: Option<RecordNumber>,
+    ) {
         let before = record.envelope.wallet.and_then(|child| self.allowances.kept(child)).copied();
         let taken = record.decline.is_none() && !matches!(record.body, Body::DeadLettered { .. });
         let wallet = record.envelope.wallet;
@@ -172,14 +177,12 @@ impl ShardState {
             _ => {}
         }
         if let Some(child) = wallet {
-            if let Some(position) = takes_back(record) {
-                let void = matches!(record.body, Body::Voided { .. }).then_some(number);
-                if let Some(spent) = self.allowances.unspend(position, void) {
-                    self.put_back(child, spent);
-                }
+            if let Some(spent) = takes_back(record).and_then(|position| self.allowances.unspend(position)) {
+                self.put_back(child, spent);
             }
             self.spend_allowance(child);
-            self.note_spent(number, record, before);
+            let taken_back = matches!(record.body, Body::Cancelled { .. });
+            self.note_spent(stands_again.or((!taken_back).then_some(number)), record, before);
             self.forget_spent_allowance(child);
         }
     }
@@ -204,16 +207,13 @@ impl ShardState {
         }
     }
 
-    /// Notes how much of an allowance a record took that may be taken back or come back.
-    fn note_spent(&mut self, number: RecordNumber, record: &Record, before: Option<Kept>) {
+    /// Notes how much of an allowance a record took that may be taken back or come back; for a sale under its number.
+    fn note_spent(&mut self, sale: Option<RecordNumber>, record: &Record, before: Option<Kept>) {
         let sale = match &record.body {
             _ if record.decline.is_some() => return,
-            Body::Purchased { .. } | Body::Captured { .. } => Some(number),
-            // A void that is taken back: its sale takes the money again, of whatever there is by now.
-            Body::Cancelled { position } => match self.allowances.stands_again(*position) {
-                None => return,
-                sale => sale,
-            },
+            // A void that is taken back: its sale takes the money again, of whatever there is by now. What else is
+            // taken back is so for good.
+            Body::Purchased { .. } | Body::Captured { .. } | Body::Cancelled { .. } if sale.is_some() => sale,
             Body::TransferSent { .. }
             | Body::AllowanceSet { .. }
             | Body::Delivered { message: Message::AllowanceAsked { .. } } => None,

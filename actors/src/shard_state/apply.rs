@@ -125,13 +125,18 @@ impl ShardState {
     fn apply_to_wallet(&mut self, number: RecordNumber, record: &Record) {
         let Some(wallet) = record.envelope.wallet else { return };
         let slot = self.slot_for(wallet, &record.body);
+        // A void that is taken back is none any more once its record took effect.
+        let stands_again = match record.body {
+            Body::Cancelled { position } if record.decline.is_none() => self.refunds.sale_of(position),
+            _ => None,
+        };
         self.post(slot, record);
         if record.decline.is_none() {
             self.apply_effect(slot, number, record);
             self.apply_hold(wallet, number, record);
         }
         if self.slots.at(slot).has_allowance() || self.concerns_allowance(record) {
-            self.apply_allowance(number, record);
+            self.apply_allowance(number, record, stands_again);
         }
         self.remember(slot, number, record);
     }
@@ -154,7 +159,7 @@ impl ShardState {
             Some(slot) => self.post(slot, record),
             None => record.entry.postings().iter().for_each(|posting| self.stripes.post(posting)),
         }
-        self.apply_allowance(number, record);
+        self.apply_allowance(number, record, None);
     }
 
     fn post(&mut self, slot: u32, record: &Record) {

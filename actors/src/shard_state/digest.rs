@@ -97,10 +97,6 @@ impl ShardState {
                 put(hasher, value);
             }
         }
-        for (void, sale) in self.allowances.all_voids() {
-            put(hasher, void.0);
-            put(hasher, sale.0);
-        }
         for ((to, number), spent) in self.allowances.all_sent() {
             for value in [to.0.into(), number, spent.parent.get(), spent.amount.cast_unsigned()] {
                 put(hasher, value);

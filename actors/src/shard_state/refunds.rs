@@ -25,6 +25,11 @@ impl Refunds {
         self.by_void.insert(void, sale);
     }
 
+    /// The sale that the record at `position` took back, if it was a void that stands.
+    pub(crate) fn sale_of(&self, position: RecordNumber) -> Option<RecordNumber> {
+        self.by_void.get(&position).copied()
+    }
+
     /// If the record at `position` was a void, its sale stands again.
     pub(crate) fn undo(&mut self, position: RecordNumber) {
         if let Some(sale) = self.by_void.remove(&position) {

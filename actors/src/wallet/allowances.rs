@@ -65,8 +65,6 @@ pub(crate) struct Allowances {
     kept: Table<WalletNumber, Kept>,
     /// By the sales that stand.
     spent: Table<RecordNumber, Spent>,
-    /// Voids that may be taken back themselves, and their sales.
-    voids: Table<RecordNumber, RecordNumber>,
     /// By the messages that took money along: to which shard, and which.
     sent: Table<(ShardId, u64), Spent>,
 }
@@ -117,17 +115,9 @@ impl Allowances {
         self.spent.insert(position, spent);
     }
 
-    /// The sale at `position` is taken back, by `void` if that is a void; what it had taken.
-    pub(crate) fn unspend(&mut self, position: RecordNumber, void: Option<RecordNumber>) -> Option<Spent> {
-        if let Some(void) = void {
-            self.voids.insert(void, position);
-        }
+    /// The sale at `position` is taken back; what it had taken.
+    pub(crate) fn unspend(&mut self, position: RecordNumber) -> Option<Spent> {
         self.spent.remove(&position)
-    }
-
-    /// The sale that the void at `position` took back, which stands again.
-    pub(crate) fn stands_again(&mut self, position: RecordNumber) -> Option<RecordNumber> {
-        self.voids.remove(&position)
     }
 
     /// A message took so much along.
@@ -144,13 +134,6 @@ impl Allowances {
     pub(crate) fn all_spent(&self) -> Vec<(RecordNumber, Spent)> {
         let mut all: Vec<_> = self.spent.iter().map(|(position, spent)| (*position, *spent)).collect();
         all.sort_unstable_by_key(|(position, _)| *position);
-        all
-    }
-
-    /// Voids and their sales, by rising position of the void.
-    pub(crate) fn all_voids(&self) -> Vec<(RecordNumber, RecordNumber)> {
-        let mut all: Vec<_> = self.voids.iter().map(|(void, sale)| (*void, *sale)).collect();
-        all.sort_unstable();
         all
     }
 

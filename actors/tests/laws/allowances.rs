@@ -395,6 +395,26 @@ fn what_was_not_spent_after_all_is_the_parents_still() {
 }
 
 #[test]
+fn a_void_from_before_the_allowance_that_is_taken_back_takes_its_money_only_once() {
+    // The void stood again and again, each time the parent's money became the child's.
+    let mut world = family();
+    assert_eq!(world.tap(world::DESK, 30, 2, world::cash(400)), APPLIED);
+    assert_eq!(world.tap(world::BAR, 1, 2, world::buy(2, 1)), APPLIED);
+    assert_eq!(world.tap(world::DESK, 31, 2, voided(1)), APPLIED);
+    world.pass_seconds(60);
+    assert_eq!(world.tap(world::BAR, 2, 2, world::buy(2, 1)), APPLIED);
+    given_twenty(&mut world);
+    world.tap(world::DESK, 31, 2, Command::Cancel);
+    assert_eq!(paid(&world, 2), 1_600);
+    assert_eq!(world.tap(world::DESK, 32, 2, voided(1)), APPLIED);
+    assert_eq!(world.tap(world::DESK, 7, 1, world::allow(2, 0, 0)), APPLIED);
+    settle(&mut world);
+    assert_eq!((paid(&world, 1), paid(&world, 2)), (20_000, 0));
+    check_asking(&world.history);
+    crate::audit::check_audit(&world);
+}
+
+#[test]
 fn an_answer_is_not_taken_for_that_of_another_allowance() {
     // A grandmother's allowance ended the moment she gave it, because the father's had run out.
     let mut world = family();
