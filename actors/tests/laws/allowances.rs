@@ -9,12 +9,12 @@ use actors::command::Command;
 use actors::festival::Standing;
 use actors::mail::Receipt;
 use ledger::account::AccountKind;
-use ledger::ids::{FestivalId, Office, ShardId};
+use ledger::ids::ShardId;
 use ledger::record::{Body, Message, Record};
 use proptest::prelude::*;
 
 use crate::allowance_model::check_asking;
-use crate::world::{self, World};
+use crate::world::{self, World, close};
 
 const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
 
@@ -504,29 +504,6 @@ fn an_answer_without_a_place_on_the_way_back_does_not_speak_of_money() {
     settle(&mut world);
     assert_eq!((asks(&world), paid(&world, 2)), (2, 2_000));
     crate::audit::check_audit(&world);
-}
-
-/// The organiser closes the festival: the shard of its office tells this one.
-pub(crate) fn close(world: &mut World) {
-    let closed = world.next_version(|settings, _| settings.standing = Standing::Closed);
-    let (version, whole) = (closed.version, closed.encode());
-    let mut parts = 0;
-    for bytes in whole.chunks(Message::MAX_PART) {
-        hear(world, &Message::ConfigurationPart { version, part: parts, bytes: bytes.to_vec() });
-        parts += 1;
-    }
-    let hash = *blake3::hash(&whole).as_bytes();
-    hear(world, &Message::ConfigurationOrder { version, parts, hash });
-}
-
-fn hear(world: &mut World, message: &Message) {
-    let office = Office::Festival(FestivalId(1)).number().shard(32);
-    let at = world.state.ledger_time(world.clock);
-    let number = world.state.channels().taken_from(office) + 1;
-    let Receipt::Record(record) = world.state.receive(at, office, number, message) else {
-        panic!("message {number} was not taken");
-    };
-    world.push(record);
 }
 
 proptest! {

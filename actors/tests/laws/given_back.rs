@@ -8,8 +8,8 @@ use actors::command::Command;
 use actors::mail::Receipt;
 use ledger::audit::{Auditor, Rule};
 
-use crate::allowances::{CHILD, both_paid, close, next_between, settle_both, two_shards};
-use crate::world::{self, World};
+use crate::allowances::{CHILD, both_paid, next_between, settle_both, two_shards};
+use crate::world::{self, World, close};
 
 const APPLIED: Verdict = Verdict::Applied(Outcome::Applied);
 

@@ -466,3 +466,26 @@ impl World {
         replayed
     }
 }
+
+/// The organiser closes the festival: the shard of its office tells this one.
+pub(crate) fn close(world: &mut World) {
+    let closed = world.next_version(|settings, _| settings.standing = Standing::Closed);
+    let (version, whole) = (closed.version, closed.encode());
+    let mut parts = 0;
+    for bytes in whole.chunks(Message::MAX_PART) {
+        hear(world, &Message::ConfigurationPart { version, part: parts, bytes: bytes.to_vec() });
+        parts += 1;
+    }
+    let hash = *blake3::hash(&whole).as_bytes();
+    hear(world, &Message::ConfigurationOrder { version, parts, hash });
+}
+
+fn hear(world: &mut World, message: &Message) {
+    let office = Office::Festival(FestivalId(1)).number().shard(32);
+    let at = world.state.ledger_time(world.clock);
+    let number = world.state.channels().taken_from(office) + 1;
+    let Receipt::Record(record) = world.state.receive(at, office, number, message) else {
+        panic!("message {number} was not taken");
+    };
+    world.push(record);
+}
